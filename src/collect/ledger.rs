@@ -1,0 +1,311 @@
+//! The ledger: what has been read of each stream, what is due, and what to ask for next. Pure.
+//!
+//! `step(input, now)` changes the state and says what to do. There is no I/O, no clock and no
+//! randomness inside, so days of a tenant can be played in moments. It holds no record ids: whether
+//! a record is new is for the driver to find out, with [`super::revision`] and the state file.
+//!
+//! | input | then |
+//! |---|---|
+//! | a page came | the next page is asked for in its turn, if there is one |
+//! | a page's records are acked | once every page of the read came and is acked, the read counts |
+//! | a page failed | again, later, narrower, or not at all: [`Disposition`] |
+//!
+//! A read that ends in any other way counts for nothing, and what it covered is simply still due.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    budget::Budget,
+    coverage::Coverage,
+    read::{Class, Read, ReadId, Stage},
+    settings::Settings,
+    stream_ledger::StreamLedger,
+};
+use crate::{
+    graph::{Disposition, Window},
+    state::{Changes, Counts},
+    stream::{Bucket, Stream},
+};
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Input {
+    /// Nothing but time.
+    Tick,
+    /// A page came; `more` says that another follows.
+    Page { read: ReadId, more: bool },
+    /// Every record of one page is acked; `found` says what was delivered, by slot.
+    Acked {
+        read: ReadId,
+        found: BTreeMap<DateTime<Utc>, Counts>,
+    },
+    /// A page did not come.
+    Failed {
+        read: ReadId,
+        disposition: Disposition,
+    },
+    /// Ask for nothing more.
+    Stop,
+}
+
+/// What to do.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Action {
+    /// Send one request: the first page of a read, or the page after the last one that came.
+    Fetch(Fetch),
+    /// A read is over; its nextLink is of no more use.
+    Forget(ReadId),
+    /// Save what changed, after everything acked so far.
+    Save(Stream, Changes),
+}
+
+/// One request.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Fetch {
+    pub read: ReadId,
+    pub stream: Stream,
+    pub class: Class,
+    /// What the read covers; `None` for a stream that is read whole.
+    pub window: Option<Window>,
+    pub page_size: u32,
+    /// Whether this is the read's first page.
+    pub first: bool,
+}
+
+/// What follows from one step.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Step {
+    pub actions: Vec<Action>,
+    /// When to step again if nothing happens before; `None` when only an input can change things.
+    pub wake: Option<DateTime<Utc>>,
+}
+
+/// The ledger of one tenant.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Ledger {
+    settings: Settings,
+    streams: BTreeMap<Stream, StreamLedger>,
+    budgets: BTreeMap<Bucket, Budget>,
+    /// Which stream each read in flight belongs to.
+    reads: BTreeMap<ReadId, Stream>,
+    next_read: ReadId,
+    stopping: bool,
+}
+
+impl Ledger {
+    /// A ledger over the given streams: as they were saved, or new where nothing was.
+    #[must_use]
+    pub fn new(
+        settings: Settings,
+        streams: BTreeMap<Stream, Option<Coverage>>,
+        now: DateTime<Utc>,
+    ) -> Self {
+        let budgets = streams
+            .keys()
+            .map(|stream| {
+                let bucket = stream.entry().bucket;
+                let (requests, per) = settings.limit(bucket);
+                (bucket, Budget::new(requests, per))
+            })
+            .collect();
+        let streams = streams
+            .into_iter()
+            .map(|(stream, saved)| {
+                let coverage = saved.unwrap_or_else(|| Coverage::new(&settings, now));
+                (stream, StreamLedger::new(stream, coverage, now))
+            })
+            .collect();
+        Self {
+            settings,
+            streams,
+            budgets,
+            reads: BTreeMap::new(),
+            next_read: ReadId::default(),
+            stopping: false,
+        }
+    }
+
+    /// The stream's own part, for those who report on it.
+    #[must_use]
+    pub fn stream(&self, stream: Stream) -> Option<&StreamLedger> {
+        self.streams.get(&stream)
+    }
+
+    /// Takes an input and says what to do. At most one request is asked for in one step, and none
+    /// without `room`: whether there is memory for a page is the driver's to know.
+    pub fn step(&mut self, input: Input, now: DateTime<Utc>, room: bool) -> Step {
+        let mut step = Step::default();
+        match input {
+            Input::Tick => {}
+            Input::Page { read, more } => self.page(read, more, now),
+            Input::Acked { read, found } => self.acked(read, &found, now, &mut step.actions),
+            Input::Failed { read, disposition } => {
+                self.failed(read, disposition, now, &mut step.actions);
+            }
+            Input::Stop => self.stop(&mut step.actions),
+        }
+        if !self.stopping {
+            if room && let Some(fetch) = self.next_fetch(now) {
+                step.actions.push(Action::Fetch(fetch));
+            }
+            step.wake = self.wake(now);
+        }
+        step
+    }
+
+    fn page(&mut self, id: ReadId, more: bool, now: DateTime<Utc>) {
+        if let Some(read) = self.read_mut(id) {
+            read.pages += 1;
+            read.unacked += 1;
+            read.attempts = 0;
+            read.stage = if more {
+                Stage::Ready(now)
+            } else {
+                Stage::Complete
+            };
+        }
+    }
+
+    fn acked(
+        &mut self,
+        id: ReadId,
+        found: &BTreeMap<DateTime<Utc>, Counts>,
+        now: DateTime<Utc>,
+        actions: &mut Vec<Action>,
+    ) {
+        let Some(read) = self.read_mut(id) else {
+            // The read was given up meanwhile. What it delivered is known by id all the same.
+            return;
+        };
+        read.unacked = read.unacked.saturating_sub(1);
+        for (slot, counts) in found {
+            read.found.entry(*slot).or_default().add(*counts);
+        }
+        if read.stage != Stage::Complete || read.unacked > 0 {
+            return;
+        }
+        let Some(stream) = self.reads.remove(&id) else {
+            return;
+        };
+        actions.push(Action::Forget(id));
+        if let Some(ledger) = self.streams.get_mut(&stream)
+            && ledger.finish(id, &self.settings, now)
+        {
+            actions.push(Action::Save(stream, ledger.changes()));
+        }
+    }
+
+    fn failed(
+        &mut self,
+        id: ReadId,
+        disposition: Disposition,
+        now: DateTime<Utc>,
+        actions: &mut Vec<Action>,
+    ) {
+        let Some(stream) = self.reads.get(&id).copied() else {
+            return;
+        };
+        let Some(ledger) = self.streams.get_mut(&stream) else {
+            return;
+        };
+        let given_up = ledger.failed(id, disposition, &self.settings, now);
+        for read in given_up {
+            self.reads.remove(&read);
+            actions.push(Action::Forget(read));
+        }
+        if let Disposition::Throttle { after } = disposition
+            && let Some(budget) = self.budgets.get_mut(&stream.entry().bucket)
+        {
+            let wait = after.and_then(|after| TimeDelta::from_std(after).ok());
+            budget.hold(now + wait.unwrap_or(UNTOLD_THROTTLE));
+        }
+        if disposition == Disposition::HaltTenant {
+            self.stopping = true;
+        }
+    }
+
+    fn stop(&mut self, actions: &mut Vec<Action>) {
+        self.stopping = true;
+        for (stream, ledger) in &mut self.streams {
+            if ledger.coverage().is_changed() {
+                actions.push(Action::Save(*stream, ledger.changes()));
+            }
+        }
+    }
+
+    /// The one request to send now, if the budget allows any.
+    fn next_fetch(&mut self, now: DateTime<Utc>) -> Option<Fetch> {
+        for (bucket, budget) in &mut self.budgets {
+            if budget.next(now) > now {
+                continue;
+            }
+            let owed = budget.owes_a_reread();
+            let best = self
+                .streams
+                .values()
+                .filter(|ledger| ledger.stream().entry().bucket == *bucket)
+                .flat_map(|ledger| ledger.candidates(&self.settings, now))
+                .filter(|candidate| candidate.ready <= now)
+                .min_by_key(|candidate| (rank(candidate.class, owed), candidate.ready));
+            let Some(best) = best else {
+                continue;
+            };
+            let Some(ledger) = self.streams.get_mut(&best.stream) else {
+                continue;
+            };
+            let next = self.next_read;
+            let fetch = ledger.start(best, next, &self.settings, now);
+            if fetch.first {
+                self.reads.insert(fetch.read, best.stream);
+                self.next_read = next.following();
+            }
+            budget.spend(now, best.class == Class::Reread);
+            return Some(fetch);
+        }
+        None
+    }
+
+    /// The earliest moment at which a request could go out.
+    fn wake(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        self.streams
+            .values()
+            .flat_map(|ledger| {
+                let free = self
+                    .budgets
+                    .get(&ledger.stream().entry().bucket)
+                    .map_or(now, |budget| budget.next(now));
+                ledger
+                    .candidates(&self.settings, now)
+                    .map(move |candidate| candidate.ready.max(free))
+            })
+            .min()
+    }
+
+    fn read_mut(&mut self, id: ReadId) -> Option<&mut Read> {
+        let stream = self.reads.get(&id)?;
+        self.streams.get_mut(stream)?.read_mut(id)
+    }
+}
+
+/// How long a bucket waits when Graph throttles without saying how long: a whole span of the
+/// reports limit.
+const UNTOLD_THROTTLE: TimeDelta = TimeDelta::seconds(10);
+
+/// The order in which a budget is spent: fresh records first, whole lists last. What re-reads have
+/// coming to them comes before everything.
+fn rank(class: Class, owed: bool) -> u8 {
+    match class {
+        Class::Reread if owed => 0,
+        Class::Tail => 1,
+        Class::CatchUp => 2,
+        Class::Reread => 3,
+        Class::Snapshot => 4,
+    }
+}
+
+#[cfg(test)]
+#[path = "ledger_tests.rs"]
+mod tests;

@@ -1,0 +1,23 @@
+//! Collection: what to read, whether it is new, and the driver that does both.
+//!
+//! [`Ledger`] (with [`coverage`], [`schedule`], [`budget`]) and [`revision`] are pure; [`Driver`] performs
+//! what they decide.
+
+pub mod budget;
+pub mod clock;
+pub mod coverage;
+pub mod driver;
+pub mod ledger;
+mod memory;
+mod pages;
+pub mod read;
+pub mod revision;
+pub mod schedule;
+mod settings;
+mod stream_ledger;
+
+pub use clock::{Clock, SystemClock};
+pub use driver::{Driver, Halt};
+pub use ledger::Ledger;
+pub use memory::Memory;
+pub use settings::Settings;

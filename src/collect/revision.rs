@@ -1,0 +1,134 @@
+//! Whether a record is new, revised or the same as before. Pure.
+
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+
+use crate::record::{Hash, Known};
+
+/// What a record read from Graph is, given what was delivered of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Never delivered.
+    New(Known),
+    /// Delivered with other content.
+    Revised(Known),
+    /// Delivered as it is.
+    Unchanged,
+}
+
+/// Judges a record. A content that differs from the latest delivered one is a new revision, also
+/// when it returns to an older content: only the latest is compared.
+#[must_use]
+pub fn judge(latest: Option<&Known>, raw: &str, now: DateTime<Utc>) -> Verdict {
+    let raw_hash = Hash::of(raw.as_bytes());
+    // An equal text needs no canonical form.
+    if latest.is_some_and(|latest| latest.raw == raw_hash) {
+        return Verdict::Unchanged;
+    }
+    let canonical = canonical_hash(raw);
+    match latest {
+        None => Verdict::New(Known {
+            raw: raw_hash,
+            canonical,
+            revision: 0,
+            first_seen: now,
+            observed_ms: now.timestamp_millis(),
+        }),
+        Some(latest) if latest.canonical == canonical => Verdict::Unchanged,
+        Some(latest) => Verdict::Revised(Known {
+            raw: raw_hash,
+            canonical,
+            revision: latest.revision.saturating_add(1),
+            first_seen: latest.first_seen,
+            // The clock may have been set back; the order of a document's revisions may not.
+            observed_ms: now
+                .timestamp_millis()
+                .max(latest.observed_ms.saturating_add(1)),
+        }),
+    }
+}
+
+/// Hash of a record's canonical form: RFC 8785, without OData's own keys, which belong to the
+/// answer and not to the record. What is no JSON is its own canonical form.
+#[must_use]
+pub fn canonical_hash(raw: &str) -> Hash {
+    let canonical = serde_json::from_str::<Value>(raw).ok().and_then(|mut value| {
+        drop_odata(&mut value);
+        serde_json_canonicalizer::to_vec(&value).ok()
+    });
+    Hash::of(canonical.as_deref().unwrap_or(raw.as_bytes()))
+}
+
+fn drop_odata(value: &mut Value) {
+    match value {
+        Value::Object(map) => {
+            map.retain(|key, _| !key.contains("@odata"));
+            map.values_mut().for_each(drop_odata);
+        }
+        Value::Array(list) => list.iter_mut().for_each(drop_odata),
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(second: i64) -> DateTime<Utc> {
+        DateTime::from_timestamp(second, 0).unwrap()
+    }
+
+    fn known(raw: &str) -> Known {
+        match judge(None, raw, at(100)) {
+            Verdict::New(known) => known,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn revised(latest: &Known, raw: &str, now: DateTime<Utc>) -> Known {
+        match judge(Some(latest), raw, now) {
+            Verdict::Revised(known) => known,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_same_text_is_unchanged() {
+        let first = known(r#"{"a":1}"#);
+        assert_eq!(judge(Some(&first), r#"{"a":1}"#, at(200)), Verdict::Unchanged);
+    }
+
+    #[test]
+    fn order_blanks_spelling_of_numbers_and_odata_keys_are_no_content() {
+        let first = known(r#"{"a":1,"b":[{"c":"é"}]}"#);
+        for same in [
+            r#"{ "b": [ {"c":"\u00e9"} ], "a": 1.0 }"#,
+            r##"{"@odata.etag":"x","a":1,"b":[{"c":"é","@odata.type":"#t","c@odata.type":"#s"}]}"##,
+        ] {
+            assert_eq!(judge(Some(&first), same, at(200)), Verdict::Unchanged, "{same}");
+        }
+    }
+
+    #[test]
+    fn a_content_that_returns_is_a_revision_of_its_own() {
+        let a = known(r#"{"a":1}"#);
+        let b = revised(&a, r#"{"a":2}"#, at(200));
+        let a_again = revised(&b, r#"{"a":1}"#, at(300));
+        assert_eq!((a.revision, b.revision, a_again.revision), (0, 1, 2));
+        assert_eq!(a_again.first_seen, at(100));
+    }
+
+    #[test]
+    fn observed_rises_even_when_the_clock_is_set_back() {
+        let first = known(r#"{"a":1}"#);
+        let second = revised(&first, r#"{"a":2}"#, at(50));
+        assert_eq!(second.observed_ms, 100_001);
+    }
+
+    #[test]
+    fn what_is_no_json_is_compared_as_text() {
+        let first = known("nonsense");
+        assert_eq!(judge(Some(&first), "nonsense", at(200)), Verdict::Unchanged);
+        assert_eq!(revised(&first, "other", at(200)).revision, 1);
+    }
+}

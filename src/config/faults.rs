@@ -1,0 +1,166 @@
+//! Faults of a configuration, gathered so that all are seen at once.
+
+use std::fmt;
+
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+/// One thing that is wrong: where it stands, and what to do about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// The option's path, as in `tenants[0].client_id`; empty for the file as a whole.
+    pub place: String,
+    pub remedy: String,
+}
+
+/// All that is wrong with one file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Faults {
+    /// The file's name.
+    pub file: String,
+    pub list: Vec<Fault>,
+}
+
+impl Faults {
+    pub fn add(&mut self, place: impl Into<String>, remedy: impl fmt::Display) {
+        self.list.push(Fault {
+            place: place.into(),
+            remedy: remedy.to_string(),
+        });
+    }
+
+    /// Whether something at, above or below this place was reported already: what is missing
+    /// there now may only have been taken out.
+    #[must_use]
+    pub fn within(&self, place: &str) -> bool {
+        self.list
+            .iter()
+            .any(|fault| lies_in(&fault.place, place) || lies_in(place, &fault.place))
+    }
+}
+
+impl fmt::Display for Faults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let count = self.list.len();
+        let noun = if count == 1 { "fault" } else { "faults" };
+        write!(f, "{}: {count} {noun}", self.file)?;
+        for fault in &self.list {
+            match fault.place.as_str() {
+                "" => write!(f, "\n  {}", fault.remedy)?,
+                place => write!(f, "\n  {place}: {}", fault.remedy)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Faults {}
+
+/// Whether `inner` is `outer` or stands below it.
+fn lies_in(inner: &str, outer: &str) -> bool {
+    inner
+        .strip_prefix(outer)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+}
+
+/// Deserialises a tree of which every key is optional. What does not fit is reported and taken
+/// out of the tree, and the rest is tried again, so that one fault does not hide the next.
+pub fn deserialize<T: DeserializeOwned + Default>(mut tree: Value, faults: &mut Faults) -> T {
+    loop {
+        match serde_path_to_error::deserialize::<_, T>(&tree) {
+            Ok(value) => return value,
+            Err(error) => {
+                let path = error.path().to_string();
+                let message = error.into_inner().to_string();
+                let place = match unknown_field(&message) {
+                    Some(key) => join(&path, key),
+                    None => path,
+                };
+                let mut node = pointer(&place);
+                if faults.list.iter().any(|fault| fault.place == place) {
+                    // Emptied already and still no fit: a list of plain values. The list goes.
+                    node.truncate(node.rfind('/').unwrap_or(0));
+                } else {
+                    faults.add(&place, remedy(&message));
+                }
+                if node.is_empty() || !take_out(&mut tree, &node) {
+                    return T::default();
+                }
+            }
+        }
+    }
+}
+
+/// serde's own wording, made into what to do.
+fn remedy(message: &str) -> String {
+    let Some(key) = unknown_field(message) else {
+        return message.to_owned();
+    };
+    let allowed: Vec<&str> = message
+        .split('`')
+        .skip(3)
+        .step_by(2)
+        .collect();
+    let nearest = nearest(key, &allowed)
+        .map(|name| format!("did you mean `{name}`? "))
+        .unwrap_or_default();
+    if allowed.is_empty() {
+        return "unknown option; nothing can be set here".into();
+    }
+    format!(
+        "unknown option; {nearest}known here: {}",
+        allowed.join(", ")
+    )
+}
+
+/// The name among `allowed` that was probably meant.
+pub fn nearest<'a>(name: &str, allowed: &[&'a str]) -> Option<&'a str> {
+    allowed
+        .iter()
+        .map(|candidate| (strsim::jaro_winkler(name, candidate), *candidate))
+        .filter(|(likeness, _)| *likeness > 0.8)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, candidate)| candidate)
+}
+
+fn unknown_field(message: &str) -> Option<&str> {
+    message
+        .strip_prefix("unknown field `")?
+        .split('`')
+        .next()
+}
+
+/// The path of `key` within `path`; serde sometimes names the key itself as the path's end.
+fn join(path: &str, key: &str) -> String {
+    if path == "." || path.is_empty() {
+        key.to_owned()
+    } else if path == key || path.ends_with(&format!(".{key}")) {
+        path.to_owned()
+    } else {
+        format!("{path}.{key}")
+    }
+}
+
+/// `tenants[0].client_id` as `/tenants/0/client_id`.
+fn pointer(place: &str) -> String {
+    if place.is_empty() || place == "." {
+        return String::new();
+    }
+    format!("/{}", place.replace('[', ".").replace(']', "").replace('.', "/"))
+}
+
+/// Takes a key out of its object; an element of a list is emptied instead, so that the elements
+/// behind it keep their places.
+fn take_out(tree: &mut Value, node: &str) -> bool {
+    let Some((parent, key)) = node.rsplit_once('/') else {
+        return false;
+    };
+    match tree.pointer_mut(parent) {
+        Some(Value::Object(map)) => map.shift_remove(key).is_some(),
+        Some(Value::Array(list)) => {
+            let element = key.parse().ok().and_then(|index: usize| list.get_mut(index));
+            element.map(|element| *element = Value::Object(Default::default())).is_some()
+        }
+        _ => false,
+    }
+}

@@ -1,0 +1,193 @@
+//! The configuration: typed options, their defaults, what they mean.
+//!
+//! [`load`] reads a file and reports every fault at once.
+
+mod document;
+mod faults;
+mod load;
+
+use std::{num::NonZeroU32, path::PathBuf, time::Duration};
+
+use serde::{Deserialize, Serialize};
+use url::Url;
+use uuid::Uuid;
+
+pub use faults::{Fault, Faults};
+pub use load::{load, parse, Format};
+
+
+use crate::{
+    graph::{Cloud, SecretSource},
+    stream::Stream,
+};
+
+/// A whole configuration, checked: what `run` works with.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Directory of the state file, made at start if it is missing.
+    pub state_dir: PathBuf,
+    pub tenants: Vec<Tenant>,
+    pub outlet: Outlet,
+    pub collect: Collect,
+    pub log: Log,
+}
+
+/// One tenant and the app that reads its logs.
+#[derive(Clone, Debug)]
+pub struct Tenant {
+    pub tenant_id: Uuid,
+    pub client_id: Uuid,
+    pub client_secret: SecretSource,
+    pub cloud: Cloud,
+    /// The streams to collect, in the catalogue's order.
+    pub streams: Vec<Stream>,
+}
+
+/// Where batches go.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outlet {
+    Stdout,
+    Http(Http),
+}
+
+/// Delivery to Vector's `http_server` source.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Http {
+    pub url: Url,
+    pub compression: Compression,
+    /// How long to wait for a reply before the outcome counts as unknown.
+    pub reply_timeout: Duration,
+}
+
+/// How a batch's body is encoded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Compression {
+    #[default]
+    Gzip,
+    None,
+}
+
+/// When and how much is read. Times are in seconds; the defaults are for a live tenant.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Collect {
+    /// How far back the first start reads. Default: 86400 (a day); retention ends at 30 days.
+    pub start_secs: u32,
+    /// How often each stream's newest records are read. Default: 30.
+    pub poll_secs: NonZeroU32,
+    /// How far the poll of a stream that stays empty stretches. Default: 120.
+    pub idle_poll_secs: NonZeroU32,
+    /// How far a poll reaches back before the last one. Default: 30.
+    pub overlap_secs: u32,
+    /// The piece of a stream's time that is read again and closed as one. Default: 300.
+    pub slot_secs: NonZeroU32,
+    /// The ages after a slot's end at which it is read again. Default: 1, 3, 6, 10, 15, 20, 30
+    /// and 45 minutes, 2 hours and 24 hours.
+    pub reread_ages_secs: Vec<u32>,
+    /// How often risky users and risky service principals are read whole. Default: 900.
+    pub snapshot_secs: NonZeroU32,
+    /// How often a stream that Graph denies is tried again. Default: 3600.
+    pub unavailable_retry_secs: NonZeroU32,
+    /// How long to wait for a page. Default: 180.
+    pub request_timeout_secs: NonZeroU32,
+    /// The memory that pages and batches may take together, in bytes. Default: 16777216 (16 MiB).
+    pub memory_bytes: NonZeroU32,
+    /// How many requests are sent at most. The defaults stay below what Graph documents.
+    pub limits: Limits,
+}
+
+/// The request limits per throttle bucket.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Audits, sign-ins and provisioning together. Default: 5 in 10250 ms.
+    pub reports: Limit,
+    /// Risk detections, risky users and service principals. Default: 1 in 2000 ms, since the
+    /// tenant's other apps share Graph's 1 a second.
+    pub identity_protection: Limit,
+    /// Security alerts. Default: 1 in 2000 ms.
+    pub security: Limit,
+}
+
+/// So many requests in any span of so many milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Limit {
+    pub requests: NonZeroU32,
+    pub per_ms: NonZeroU32,
+}
+
+/// Where the log goes. The events themselves go to the outlet.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Log {
+    /// File to append to. Default: standard error.
+    pub file: Option<PathBuf>,
+    /// `text` or `json`. Default: text on a terminal, JSON otherwise.
+    pub format: Option<LogFormat>,
+    /// The least level that is written. Default: info.
+    pub level: Level,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogFormat {
+    Text,
+    Json,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Level {
+    Error,
+    Warn,
+    #[default]
+    Info,
+    Debug,
+}
+
+const fn nonzero(value: u32) -> NonZeroU32 {
+    match NonZeroU32::new(value) {
+        Some(value) => value,
+        None => NonZeroU32::MIN,
+    }
+}
+
+impl Default for Collect {
+    fn default() -> Self {
+        const MINUTE: u32 = 60;
+        const HOUR: u32 = 60 * MINUTE;
+        Self {
+            start_secs: 24 * HOUR,
+            poll_secs: nonzero(30),
+            idle_poll_secs: nonzero(2 * MINUTE),
+            overlap_secs: 30,
+            slot_secs: nonzero(5 * MINUTE),
+            reread_ages_secs: [1, 3, 6, 10, 15, 20, 30, 45, 120, 24 * 60]
+                .map(|minutes| minutes * MINUTE)
+                .into(),
+            snapshot_secs: nonzero(15 * MINUTE),
+            unavailable_retry_secs: nonzero(HOUR),
+            request_timeout_secs: nonzero(3 * MINUTE),
+            memory_bytes: nonzero(16 << 20),
+            limits: Limits::default(),
+        }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        let limit = |requests, per_ms| Limit {
+            requests: nonzero(requests),
+            per_ms: nonzero(per_ms),
+        };
+        Self {
+            // Graph counts 5 in 10 s; the quarter second covers requests that overtake each
+            // other on the way.
+            reports: limit(5, 10_250),
+            identity_protection: limit(1, 2_000),
+            security: limit(1, 2_000),
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! Runs the VRL files outside Vector: for `map`, `test` and `demo`.
+//!
+//! The programs are Vector's own language in Vector's own version, so what comes out here is what
+//! comes out of a `remap` transform with the same files.
+
+pub mod bundle;
+mod mapper;
+mod program;
+
+pub use mapper::Mapper;
+pub use program::{Program, ProgramError, Source};

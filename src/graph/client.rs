@@ -1,0 +1,115 @@
+//! One request to Graph: token, headers, answer.
+
+use std::{sync::Arc, time::SystemTime};
+
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use http::{HeaderMap, Request, StatusCode, header};
+use url::Url;
+
+use super::{
+    Cloud, GraphError, Tokens, Transport,
+    page::{self, Page},
+    retry_after::retry_after,
+};
+use crate::stream::Stream;
+
+/// Graph as one tenant's app sees it.
+pub struct Client {
+    cloud: Cloud,
+    tokens: Tokens,
+    transport: Arc<dyn Transport>,
+}
+
+/// A page, or why not, and Graph's clock when it answered at all.
+#[derive(Debug)]
+pub struct Answer {
+    pub outcome: Result<Page, GraphError>,
+    /// The `Date` header, in whole seconds.
+    pub date: Option<DateTime<Utc>>,
+}
+
+impl Client {
+    #[must_use]
+    pub fn new(cloud: Cloud, tokens: Tokens, transport: Arc<dyn Transport>) -> Self {
+        Self {
+            cloud,
+            tokens,
+            transport,
+        }
+    }
+
+    #[must_use]
+    pub fn cloud(&self) -> &Cloud {
+        &self.cloud
+    }
+
+    /// Fetches one page. `following` says that `url` is the nextLink of an earlier one.
+    ///
+    /// A token that Graph refuses is replaced once: single backends have been seen to refuse valid
+    /// ones. Anything else is the ledger's to try again, since every request costs budget.
+    pub async fn page(&self, stream: Stream, url: &Url, following: bool) -> Answer {
+        let answer = self.try_page(stream, url, following).await;
+        match answer.outcome {
+            Err(GraphError::TokenRefused { .. }) => {
+                self.tokens.forget();
+                self.try_page(stream, url, following).await
+            }
+            _ => answer,
+        }
+    }
+
+    async fn try_page(&self, stream: Stream, url: &Url, following: bool) -> Answer {
+        let response = match self.send(url).await {
+            Ok(response) => response,
+            Err(error) => {
+                return Answer {
+                    outcome: Err(error),
+                    date: None,
+                };
+            }
+        };
+        let (parts, body) = response.into_parts();
+        let date = text(&parts.headers, header::DATE)
+            .and_then(|text| httpdate::parse_http_date(text).ok());
+        let outcome = if parts.status == StatusCode::OK {
+            page::split(body.into(), stream, &self.cloud)
+        } else {
+            let wait = retry_after(text(&parts.headers, header::RETRY_AFTER), date);
+            Err(GraphError::read(
+                stream,
+                parts.status,
+                wait,
+                &body,
+                following,
+            ))
+        };
+        Answer {
+            outcome,
+            date: date.map(|date: SystemTime| date.into()),
+        }
+    }
+
+    async fn send(&self, url: &Url) -> Result<http::Response<Bytes>, GraphError> {
+        // The last gate before the token leaves: whatever built the URL, it goes nowhere else.
+        if !self.cloud.owns(url) {
+            return Err(GraphError::ForeignNextLink {
+                host: url.host_str().unwrap_or_default().into(),
+            });
+        }
+        let token = self.tokens.get().await?;
+        let request = Request::get(url.as_str())
+            .header(header::AUTHORIZATION, format!("Bearer {}", token.secret()))
+            .header(header::ACCEPT, "application/json")
+            // Without it Graph sends `unknownFutureValue` for every newer member of an enum
+            // (Graph, "Handling future members in evolvable enumerations").
+            .header("prefer", "include-unknown-enum-members")
+            .body(Bytes::new())
+            .map_err(|error| GraphError::BrokenPage(format!("its nextLink is no URL: {error}")))?;
+        Ok(self.transport.send(request).await?)
+    }
+}
+
+fn text(headers: &HeaderMap, name: header::HeaderName) -> Option<&str> {
+    headers.get(name)?.to_str().ok()
+}

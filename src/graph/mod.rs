@@ -1,0 +1,24 @@
+//! The wire to Microsoft Graph: where it is, how to be let in, how to ask, what it answers.
+//!
+//! In the order of a request: [`Cloud`], [`Tokens`], [`query`], [`Transport`], [`Client`], [`Page`],
+//! and [`GraphError`] when there is none.
+
+mod client;
+mod cloud;
+mod error;
+mod page;
+pub mod query;
+mod retry_after;
+mod secret;
+mod token;
+mod transport;
+
+pub use client::{Answer, Client};
+pub use cloud::{Cloud, NATIONAL};
+pub use error::{Disposition, GraphError};
+pub use page::{Page, split};
+pub use query::Window;
+pub use retry_after::retry_after;
+pub use secret::{SecretError, SecretSource};
+pub use token::{TokenError, Tokens};
+pub use transport::{ClientError, Network, Transport, TransportError};

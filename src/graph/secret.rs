@@ -1,0 +1,95 @@
+//! Where a secret comes from. The secret itself is never part of a configuration.
+
+use std::{env, fs, path::PathBuf};
+
+use azure_core::credentials::Secret;
+use serde::{Deserialize, Serialize};
+
+/// Names the place of a secret: exactly one of the two.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SecretSource {
+    /// An environment variable that holds the secret.
+    pub env: Option<String>,
+    /// A file that holds the secret; line breaks at its end do not count.
+    pub file: Option<PathBuf>,
+}
+
+/// Why there is no secret.
+#[derive(Debug, thiserror::Error)]
+pub enum SecretError {
+    #[error("name one place: either `env`, an environment variable, or `file`, a path")]
+    NotOnePlace,
+    #[error("the environment variable {0} is not set; set it to the client secret's value")]
+    NotSet(String),
+    #[error("cannot read {path}: {source}")]
+    Unreadable {
+        path: String,
+        source: std::io::Error,
+    },
+    #[error("{0} holds no secret; put the client secret's value there")]
+    Empty(String),
+}
+
+impl SecretSource {
+    /// Reads the secret from its place, anew each time, so that a rotated one is found.
+    ///
+    /// # Errors
+    /// [`SecretError`], naming the place and never the secret.
+    pub fn read(&self) -> Result<Secret, SecretError> {
+        let (place, text) = match (&self.env, &self.file) {
+            (Some(name), None) => {
+                let text = env::var(name).map_err(|_| SecretError::NotSet(name.clone()))?;
+                (name.clone(), text)
+            }
+            (None, Some(path)) => {
+                let place = path.display().to_string();
+                let text = fs::read_to_string(path).map_err(|source| SecretError::Unreadable {
+                    path: place.clone(),
+                    source,
+                })?;
+                (place, text)
+            }
+            _ => return Err(SecretError::NotOnePlace),
+        };
+        let text = text.trim_end_matches(['\r', '\n']);
+        if text.is_empty() {
+            return Err(SecretError::Empty(place));
+        }
+        Ok(Secret::new(text.to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_s_last_line_break_is_not_part_of_the_secret() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("secret");
+        fs::write(&path, "s3cr3t~value\r\n").unwrap();
+        let source = SecretSource {
+            env: None,
+            file: Some(path),
+        };
+        assert_eq!(source.read().unwrap().secret(), "s3cr3t~value");
+    }
+
+    #[test]
+    fn a_secret_does_not_show_in_debug() {
+        let text = format!("{:?}", Secret::new("s3cr3t~value"));
+        assert!(!text.contains("s3cr3t"), "{text}");
+    }
+
+    #[test]
+    fn two_places_or_none_are_refused() {
+        let both = SecretSource {
+            env: Some("A".into()),
+            file: Some("b".into()),
+        };
+        assert!(matches!(both.read(), Err(SecretError::NotOnePlace)));
+        let none = SecretSource::default();
+        assert!(matches!(none.read(), Err(SecretError::NotOnePlace)));
+    }
+}

@@ -1,0 +1,238 @@
+//! Tokens, by azure_identity's credentials over our own transport.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use azure_core::{
+    cloud::{CloudConfiguration, CustomConfiguration},
+    credentials::TokenCredential,
+    error::{Error as AzureError, ErrorKind},
+    http::{
+        AsyncRawResponse, Body, ClientOptions, HttpClient, Request as AzureRequest, RetryOptions,
+        Transport as AzureTransport, headers::Headers,
+    },
+};
+use azure_identity::{ClientSecretCredential, ClientSecretCredentialOptions};
+use bytes::Bytes;
+use uuid::Uuid;
+
+use super::{Cloud, SecretError, SecretSource, Transport, TransportError};
+
+
+/// Why there is no token.
+///
+/// Codes: Entra, "Microsoft Entra authentication and authorization error codes".
+#[derive(Debug, thiserror::Error)]
+pub enum TokenError {
+    #[error(
+        "the client secret is wrong (AADSTS7000215): give the secret's value, not its ID; \
+         Entra shows the value once, when the secret is made"
+    )]
+    WrongSecret,
+    #[error("the client secret has expired (AADSTS7000222): make a new one for app {client_id}")]
+    ExpiredSecret { client_id: Uuid },
+    #[error(
+        "app {client_id} is unknown in this tenant (AADSTS700016): check client_id, and that the \
+         app is registered in, or consented to by, this tenant in this cloud"
+    )]
+    UnknownApp { client_id: Uuid },
+    #[error(
+        "tenant {tenant_id} is unknown (AADSTS90002): check tenant_id, and that `cloud` is the \
+         tenant's own"
+    )]
+    UnknownTenant { tenant_id: Uuid },
+    #[error("the token endpoint refuses (AADSTS{code}): {description}")]
+    Refused { code: u32, description: String },
+    #[error("there is no client secret to use: {0}")]
+    NoSecret(#[from] SecretError),
+    #[error("no token yet: {0}")]
+    Transient(String),
+}
+
+impl TokenError {
+    /// Whether asking again as things stand is pointless, and noise in the tenant's own logs.
+    #[must_use]
+    pub fn is_permanent(&self) -> bool {
+        match self {
+            Self::WrongSecret
+            | Self::ExpiredSecret { .. }
+            | Self::UnknownApp { .. }
+            | Self::UnknownTenant { .. }
+            | Self::Refused { .. }
+            | Self::NoSecret(_) => true,
+            Self::Transient(_) => false,
+        }
+    }
+}
+
+/// Gives tokens for one app in one tenant.
+pub struct Tokens {
+    tenant_id: Uuid,
+    client_id: Uuid,
+    secret: SecretSource,
+    cloud: Cloud,
+    transport: Arc<dyn Transport>,
+    credential: Mutex<Option<Arc<dyn TokenCredential>>>,
+}
+
+impl Tokens {
+    #[must_use]
+    pub fn new(
+        tenant_id: Uuid,
+        client_id: Uuid,
+        secret: SecretSource,
+        cloud: Cloud,
+        transport: Arc<dyn Transport>,
+    ) -> Self {
+        Self {
+            tenant_id,
+            client_id,
+            secret,
+            cloud,
+            transport,
+            credential: Mutex::new(None),
+        }
+    }
+
+    /// A token for Graph: the cached one while it lasts, else a new one.
+    ///
+    /// # Errors
+    /// [`TokenError`].
+    pub async fn get(&self) -> Result<azure_core::credentials::Secret, TokenError> {
+        let scope = self.cloud.scope();
+        let token = self.credential()?.get_token(&[&scope], None).await;
+        token
+            .map(|token| token.token)
+            .map_err(|error| self.read(&error))
+    }
+
+    /// Forgets the cached token, for one that Graph refuses before its time.
+    pub fn forget(&self) {
+        *self.lock() = None;
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Arc<dyn TokenCredential>>> {
+        // The guarded value is replaced whole, so a panic elsewhere cannot leave it half done.
+        self.credential
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn credential(&self) -> Result<Arc<dyn TokenCredential>, TokenError> {
+        let mut credential = self.lock();
+        if let Some(credential) = credential.as_ref() {
+            return Ok(Arc::clone(credential));
+        }
+        let mut cloud = CustomConfiguration::default();
+        cloud.authority_host = self.cloud.authority().as_str().to_owned();
+        let options = ClientSecretCredentialOptions {
+            client_options: ClientOptions {
+                cloud: Some(Arc::new(CloudConfiguration::Custom(cloud))),
+                // When to ask again is the ledger's to decide.
+                retry: RetryOptions::none(),
+                transport: Some(AzureTransport::new(Arc::new(Adapter(Arc::clone(
+                    &self.transport,
+                ))))),
+                ..ClientOptions::default()
+            },
+        };
+        let made = ClientSecretCredential::new(
+            &self.tenant_id.to_string(),
+            self.client_id.to_string(),
+            self.secret.read()?,
+            Some(options),
+        )
+        .map_err(|error| TokenError::Transient(error.to_string()))?;
+        *credential = Some(Arc::clone(&made) as Arc<dyn TokenCredential>);
+        Ok(made)
+    }
+
+    /// Finds Entra's own answer within azure_identity's error.
+    fn read(&self, error: &AzureError) -> TokenError {
+        let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+        while let Some(current) = cause {
+            if let Some(azure) = current.downcast_ref::<AzureError>()
+                && let ErrorKind::HttpResponse {
+                    error_code: Some(codes),
+                    ..
+                } = azure.kind()
+            {
+                return self.refusal(codes, &azure.to_string());
+            }
+            if let Some(transport) = current.downcast_ref::<TransportError>() {
+                return TokenError::Transient(transport.to_string());
+            }
+            cause = current.source();
+        }
+        TokenError::Transient("the token endpoint's answer cannot be read".into())
+    }
+
+    fn refusal(&self, codes: &str, description: &str) -> TokenError {
+        let first = codes.split(',').next().unwrap_or(codes);
+        match first.parse::<u32>() {
+            Ok(7_000_215) => TokenError::WrongSecret,
+            Ok(7_000_222) => TokenError::ExpiredSecret {
+                client_id: self.client_id,
+            },
+            Ok(700_016) => TokenError::UnknownApp {
+                client_id: self.client_id,
+            },
+            Ok(90_002) => TokenError::UnknownTenant {
+                tenant_id: self.tenant_id,
+            },
+            // Entra's own passing faults: "Temporary server error", "service is unavailable".
+            Ok(90_033 | 50_196 | 90_006) => TokenError::Transient(one_line(description)),
+            Ok(code) => TokenError::Refused {
+                code,
+                description: one_line(description),
+            },
+            Err(_) => TokenError::Transient(one_line(description)),
+        }
+    }
+}
+
+/// Entra's first line; trace ids and times follow on others.
+fn one_line(description: &str) -> String {
+    description.lines().next().unwrap_or_default().trim().into()
+}
+
+/// azure_core's client over our transport.
+#[derive(Debug)]
+struct Adapter(Arc<dyn Transport>);
+
+#[async_trait]
+impl HttpClient for Adapter {
+    async fn execute_request(
+        &self,
+        request: &AzureRequest,
+    ) -> azure_core::Result<AsyncRawResponse> {
+        let other = |error: http::Error| AzureError::new(ErrorKind::Other, error);
+        let mut builder = http::Request::builder()
+            .method(request.method().as_ref())
+            .uri(request.url().as_str());
+        for (name, value) in request.headers().iter() {
+            builder = builder.header(name.as_str(), value.as_str());
+        }
+        let body = match request.body() {
+            Body::Bytes(bytes) => bytes.clone(),
+            Body::SeekableStream(_) => Bytes::new(),
+        };
+        let response = self
+            .0
+            .send(builder.body(body).map_err(other)?)
+            .await
+            .map_err(|error| AzureError::new(ErrorKind::Io, error))?;
+        let mut headers = Headers::new();
+        for (name, value) in response.headers() {
+            if let Ok(value) = value.to_str() {
+                headers.insert(name.as_str().to_owned(), value.to_owned());
+            }
+        }
+        let status = response.status().as_u16();
+        Ok(AsyncRawResponse::from_bytes(
+            status.into(),
+            headers,
+            response.into_body(),
+        ))
+    }
+}

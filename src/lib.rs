@@ -1,0 +1,29 @@
+//! Microsoft Entra ID's logs as a source for Vector, over Microsoft Graph.
+//!
+//! In reading order, which is the way of one record:
+//!
+//! | module | what it is |
+//! |---|---|
+//! | [`cli`] | the commands; each wires up what it needs |
+//! | [`config`] | what the operator says, checked |
+//! | [`stream`] | the catalogue of streams |
+//! | [`graph`] | the wire: a request out, a page of records in |
+//! | [`collect`] | what to read when, what is new, and the driver that does it |
+//! | [`record`] | a record, the event that carries it, a batch |
+//! | [`outlet`] | the way into the pipeline, and its acks |
+//! | [`state`] | what was delivered and read, on disk |
+//! | [`ecs`] | runs the VRL files outside Vector |
+//! | [`emulator`] | a tenant to try all this on |
+//! | [`telemetry`], [`time`] | the log; pieces of time |
+
+pub mod cli;
+pub mod collect;
+pub mod config;
+pub mod ecs;
+pub mod graph;
+pub mod outlet;
+pub mod record;
+pub mod state;
+pub mod stream;
+pub mod telemetry;
+pub mod time;

@@ -1,0 +1,209 @@
+//! Delivers a batch until every event of it is acked or set aside.
+//!
+//! A refusal does not say who is at fault: a sink that has lost its credentials and a record that
+//! no index takes look the same. So a refused batch is halved, ever more slowly while nothing is
+//! accepted, until the records at fault are alone. A record alone is set aside when it was refused
+//! for long enough *and* others were accepted meanwhile; until then it is tried again.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use tokio::time::{Instant, sleep};
+use tracing::{error, warn};
+
+use super::{DeadLetters, Disposition, Outlet, OutletError};
+use crate::{
+    record::{Batch, Event},
+    telemetry::Repeats,
+};
+
+/// How long a record is refused before it is set aside.
+pub const REFUSED_FOR: Duration = Duration::from_secs(5 * 60);
+/// The longest wait between two attempts.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+
+/// Delivers through one outlet.
+pub struct Delivery {
+    outlet: Arc<dyn Outlet>,
+    dead_letters: DeadLetters,
+    refused_for: Duration,
+    shared: Mutex<Shared>,
+}
+
+/// What the deliveries of all streams know together.
+struct Shared {
+    /// When the pipeline last accepted something.
+    accepted: Option<Instant>,
+    repeats: Repeats,
+}
+
+/// A part of a batch.
+struct Part {
+    batch: Batch,
+    /// When it, or the whole it was part of, was first refused.
+    refused: Option<Instant>,
+}
+
+/// What becomes of a part that was refused.
+#[derive(Debug, PartialEq, Eq)]
+enum Fate {
+    Halve,
+    SetAside,
+    TryAgain,
+}
+
+impl Delivery {
+    #[must_use]
+    pub fn new(outlet: Arc<dyn Outlet>, dead_letters: DeadLetters, refused_for: Duration) -> Self {
+        Self {
+            outlet,
+            dead_letters,
+            refused_for,
+            shared: Mutex::new(Shared {
+                accepted: None,
+                repeats: Repeats::default(),
+            }),
+        }
+    }
+
+    /// Delivers a batch, however long that takes.
+    ///
+    /// # Errors
+    /// [`OutletError`] when nothing more can be delivered.
+    pub async fn deliver(&self, batch: Batch) -> Result<(), OutletError> {
+        let mut parts = VecDeque::from([Part {
+            batch,
+            refused: None,
+        }]);
+        let mut failures = 0;
+        while let Some(part) = parts.pop_front() {
+            let Err(error) = self.outlet.deliver(&part.batch).await else {
+                self.accept();
+                failures = 0;
+                continue;
+            };
+            self.report(&part.batch, &error);
+            match error.disposition() {
+                Disposition::Halt => return Err(error),
+                Disposition::Resend => {
+                    failures += 1;
+                    sleep(wait(failures)).await;
+                    parts.push_front(part);
+                }
+                Disposition::Split => match part.batch.halves() {
+                    Some(halves) => {
+                        for batch in halves.into_iter().rev() {
+                            parts.push_front(Part {
+                                batch,
+                                refused: part.refused,
+                            });
+                        }
+                    }
+                    None => self.refused(part, &mut parts, &mut failures).await?,
+                },
+                Disposition::Refused => self.refused(part, &mut parts, &mut failures).await?,
+            }
+        }
+        Ok(())
+    }
+
+    async fn refused(
+        &self,
+        part: Part,
+        parts: &mut VecDeque<Part>,
+        failures: &mut u32,
+    ) -> Result<(), OutletError> {
+        let first = part.refused.unwrap_or_else(Instant::now);
+        let halves = part.batch.halves();
+        let fate = fate(
+            halves.is_none(),
+            first.elapsed() >= self.refused_for,
+            self.accepted_since(first),
+        );
+        match (fate, halves) {
+            (Fate::Halve, Some(halves)) => parts.extend(halves.map(|batch| Part {
+                batch,
+                refused: Some(first),
+            })),
+            (Fate::SetAside, _) if self.set_aside(&part.batch)? => return Ok(()),
+            _ => parts.push_back(Part {
+                batch: part.batch,
+                refused: Some(first),
+            }),
+        }
+        *failures += 1;
+        sleep(wait(*failures)).await;
+        Ok(())
+    }
+
+    /// Sets a single event aside; `false` when there is no room, and the stream holds.
+    fn set_aside(&self, batch: &Batch) -> Result<bool, OutletError> {
+        let path = self.dead_letters.path().display();
+        for event in &batch.events {
+            if !self.dead_letters.put(event)? {
+                error!(
+                    tenant = %batch.origin.tenant, stream = %batch.origin.stream,
+                    "{path} is full, and the stream holds: deliver or remove what is in it"
+                );
+                return Ok(false);
+            }
+            warn!(
+                tenant = %batch.origin.tenant, stream = %batch.origin.stream,
+                "the pipeline refuses {} while it takes others; it is in {path}", name(event)
+            );
+        }
+        Ok(true)
+    }
+
+    fn accept(&self) {
+        self.lock().accepted = Some(Instant::now());
+    }
+
+    fn accepted_since(&self, moment: Instant) -> bool {
+        self.lock().accepted.is_some_and(|accepted| accepted > moment)
+    }
+
+    fn report(&self, batch: &Batch, error: &OutletError) {
+        let text = error.to_string();
+        let due = self
+            .lock()
+            .repeats
+            .is_due(&(batch.origin.stream, text.clone()));
+        if due && error.disposition() != Disposition::Halt {
+            warn!(
+                tenant = %batch.origin.tenant, stream = %batch.origin.stream,
+                "{text}; {} events wait and are sent again", batch.events.len()
+            );
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Shared> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What becomes of a part that was refused. A part of several is halved to find the record at
+/// fault; a record alone is set aside only when the fault is provably its own.
+fn fate(alone: bool, long_enough: bool, others_accepted: bool) -> Fate {
+    match (alone, long_enough && others_accepted) {
+        (false, _) => Fate::Halve,
+        (true, true) => Fate::SetAside,
+        (true, false) => Fate::TryAgain,
+    }
+}
+
+/// 1, 2, 4, ... seconds, [`LONGEST_WAIT`] at most.
+fn wait(failures: u32) -> Duration {
+    Duration::from_secs(1 << failures.saturating_sub(1).min(6)).min(LONGEST_WAIT)
+}
+
+fn name(event: &Event) -> String {
+    format!("the record with id hash {}", event.key.id.hex())
+}
+
+#[cfg(test)]
+#[path = "delivery_tests.rs"]
+mod tests;

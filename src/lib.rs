@@ -20,6 +20,7 @@ pub mod cli;
 pub mod collect;
 pub mod config;
 pub mod ecs;
+pub mod emulator;
 pub mod graph;
 pub mod outlet;
 pub mod record;

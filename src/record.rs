@@ -176,7 +176,10 @@ impl Event {
         let entry = origin.stream.entry();
         let line = Line {
             message: record.raw(),
-            timestamp: text(record.time().unwrap_or(known.first_seen), SecondsFormat::AutoSi),
+            timestamp: text(
+                record.time().unwrap_or(known.first_seen),
+                SecondsFormat::AutoSi,
+            ),
             source_type: "entra_id",
             entra_id: EntraId {
                 tenant_id: origin.tenant,

@@ -12,10 +12,7 @@ use std::{
 use tokio::time::Instant;
 use tracing_subscriber::{EnvFilter, fmt};
 
-use crate::{
-    config::{Level, Log, LogFormat},
-    stream::Stream,
-};
+use crate::config::{Level, Log, LogFormat};
 
 /// Starts the log as configured: text for a terminal, JSON otherwise.
 ///
@@ -66,7 +63,7 @@ pub fn start(log: &Log) -> io::Result<()> {
 
 /// Keeps one message from being said over and over.
 #[derive(Debug, Default)]
-pub struct Repeats(HashMap<(Stream, String), Instant>);
+pub struct Repeats(HashMap<String, Instant>);
 
 impl Repeats {
     /// How long the same message is not said again.
@@ -75,15 +72,19 @@ impl Repeats {
     const REMEMBERED: usize = 1000;
 
     /// Whether to say it now.
-    pub fn is_due(&mut self, message: &(Stream, String)) -> bool {
+    pub fn is_due(&mut self, message: String) -> bool {
         let now = Instant::now();
-        if self.0.get(message).is_some_and(|said| now - *said < Self::QUIET) {
+        if self
+            .0
+            .get(&message)
+            .is_some_and(|said| now - *said < Self::QUIET)
+        {
             return false;
         }
         if self.0.len() >= Self::REMEMBERED {
             self.0.clear();
         }
-        self.0.insert(message.clone(), now);
+        self.0.insert(message, now);
         true
     }
 }

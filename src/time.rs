@@ -107,9 +107,15 @@ mod tests {
 
     #[test]
     fn slots_are_counted_from_the_epoch() {
-        let slot = slot_of("2026-11-22T10:07:59.9Z".parse().unwrap(), TimeDelta::minutes(5));
+        let slot = slot_of(
+            "2026-11-22T10:07:59.9Z".parse().unwrap(),
+            TimeDelta::minutes(5),
+        );
         assert_eq!(slot.to_rfc3339(), "2026-11-22T10:05:00+00:00");
-        let slot = slot_of("1969-12-31T23:59:59Z".parse().unwrap(), TimeDelta::minutes(5));
+        let slot = slot_of(
+            "1969-12-31T23:59:59Z".parse().unwrap(),
+            TimeDelta::minutes(5),
+        );
         assert_eq!(slot.to_rfc3339(), "1969-12-31T23:55:00+00:00");
     }
 

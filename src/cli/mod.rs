@@ -1,8 +1,20 @@
 //! The command line: one file per command, no logic of its own.
 
+mod demo;
+mod emulate;
+mod later;
 mod map;
+mod report;
+mod run;
+mod signals;
+mod source;
+mod vrl;
 
-use std::{fmt::Display, io, process::ExitCode};
+use std::{
+    fmt::Display,
+    io::{self, Write},
+    process::ExitCode,
+};
 
 use clap::{Parser, Subcommand};
 
@@ -16,8 +28,24 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Collect until stopped: the source
+    Run(run::Run),
+    /// Show it all on an emulated tenant: source, mapping, documents
+    Demo(demo::Demo),
     /// Map Graph records or source events (NDJSON) to ECS documents
     Map(map::Map),
+    /// Run the `tests:` of Vector configurations (not in this version yet)
+    Test(later::Test),
+    /// Check configuration, credentials, permissions and delivery (not in this version yet)
+    Check(later::Check),
+    /// Collect history (not in this version yet)
+    Backfill(later::Backfill),
+    /// Show what has been read, delivered and proven (not in this version yet)
+    Status(later::Status),
+    /// Serve an emulated tenant: token endpoint and Graph
+    Emulate(emulate::Emulate),
+    /// Write the bundled VRL files out, for a Vector configuration to name
+    Vrl(vrl::Vrl),
 }
 
 /// Why a command ended without doing its work, and the exit code that says so.
@@ -51,12 +79,36 @@ impl From<io::Error> for Failure {
     }
 }
 
+/// Writes to standard output.
+fn print(text: &str) -> Result<(), Failure> {
+    let mut output = io::stdout().lock();
+    output.write_all(text.as_bytes())?;
+    output.flush()?;
+    Ok(())
+}
+
+/// The runtime that commands with a network run on.
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::failed(format!("the runtime does not start: {error}")))
+}
+
 /// Parses the command line, runs the command and turns its outcome into an exit code:
 /// 0 done, 1 failed, 2 bad usage or configuration.
 #[must_use]
 pub fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
+        Command::Run(args) => run::run(&args),
+        Command::Demo(args) => demo::run(&args),
         Command::Map(args) => map::run(&args),
+        Command::Test(_) => later::not_yet("test"),
+        Command::Check(_) => later::not_yet("check"),
+        Command::Backfill(_) => later::not_yet("backfill"),
+        Command::Status(_) => later::not_yet("status"),
+        Command::Emulate(args) => emulate::run(&args),
+        Command::Vrl(args) => vrl::run(&args),
     };
     match outcome {
         Ok(()) | Err(Failure::ReaderGone) => ExitCode::SUCCESS,

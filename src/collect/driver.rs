@@ -17,7 +17,7 @@ use futures::{
 };
 use tokio::{
     sync::{Semaphore, watch},
-    time::{Instant, sleep_until, timeout_at},
+    time::{Instant, sleep, sleep_until, timeout_at},
 };
 use tracing::{debug, info, warn};
 use url::Url;
@@ -78,6 +78,8 @@ enum Done {
         outcome: Result<(), Halt>,
     },
     Saved(Result<(), WriteFailed>),
+    /// There is a token, or a reason why not.
+    Token(Result<(), GraphError>),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -96,6 +98,13 @@ struct OpenPage {
     _share: Share,
 }
 
+/// Where the driver stands with its token.
+#[derive(Debug, Default)]
+struct TokenState {
+    asking: bool,
+    failures: u32,
+}
+
 /// Collects one tenant.
 pub struct Driver {
     tenant: Uuid,
@@ -104,6 +113,7 @@ pub struct Driver {
     delivery: Arc<Delivery>,
     clock: Arc<dyn Clock>,
     memory: Memory,
+    token: TokenState,
     settings: Settings,
     ledger: Ledger,
     correction: Correction,
@@ -159,6 +169,7 @@ impl Driver {
             delivery: parts.delivery,
             clock: parts.clock,
             memory: parts.memory,
+            token: TokenState::default(),
             settings: parts.settings,
             correction: Correction::default(),
             links: HashMap::new(),
@@ -200,7 +211,7 @@ impl Driver {
         let mut input = input;
         loop {
             let now = self.now();
-            let room = self.memory.room();
+            let room = self.room();
             let step = self.ledger.step(input, now, room.is_some());
             let mut room = room;
             let mut fetched = false;
@@ -230,13 +241,37 @@ impl Driver {
         }
     }
 
+    /// What a request needs before it may be asked for: a token, and memory for its page.
+    fn room(&mut self) -> Option<Share> {
+        if self.client.has_token() {
+            return self.memory.room();
+        }
+        if !self.token.asking {
+            self.token.asking = true;
+            let client = Arc::clone(&self.client);
+            let wait = token_wait(self.token.failures);
+            self.fetches.push(
+                async move {
+                    sleep(wait).await;
+                    Done::Token(client.get_token().await)
+                }
+                .boxed(),
+            );
+        }
+        None
+    }
+
     fn now(&self) -> DateTime<Utc> {
         self.correction.apply(self.clock.now())
     }
 
     fn instant(&self, wake: DateTime<Utc>, now: DateTime<Utc>, blocked: bool) -> Instant {
         let wait = (wake - now).to_std().unwrap_or_default();
-        let least = if blocked { MEMORY_RETRY } else { Duration::ZERO };
+        let least = if blocked {
+            MEMORY_RETRY
+        } else {
+            Duration::ZERO
+        };
         Instant::now() + wait.max(least)
     }
 
@@ -257,7 +292,9 @@ impl Driver {
         self.fetches.push(
             async move {
                 let answer = task.await.unwrap_or_else(|error| Answer {
-                    outcome: Err(GraphError::BrokenPage(format!("reading it failed: {error}"))),
+                    outcome: Err(GraphError::BrokenPage(format!(
+                        "reading it failed: {error}"
+                    ))),
                     date: None,
                 });
                 Done::Fetched {
@@ -289,7 +326,28 @@ impl Driver {
                 outcome?;
                 Ok(None)
             }
+            Done::Token(outcome) => self.token(outcome).map(Some),
         }
+    }
+
+    fn token(&mut self, outcome: Result<(), GraphError>) -> Result<Input, Halt> {
+        self.token.asking = false;
+        match outcome {
+            Ok(()) => self.token.failures = 0,
+            Err(error) if error.disposition() == Disposition::HaltTenant => {
+                return Err(Halt::Tenant {
+                    tenant: self.tenant,
+                    error,
+                });
+            }
+            Err(error) => {
+                self.token.failures += 1;
+                if self.repeats.is_due(error.to_string()) {
+                    warn!(tenant = %self.tenant, "{error}; it is tried again");
+                }
+            }
+        }
+        Ok(Input::Tick)
     }
 
     fn fetched(&mut self, fetch: Fetch, answer: Answer, share: Share) -> Result<Input, Halt> {
@@ -358,11 +416,13 @@ impl Driver {
                 error,
             });
         }
-        if self.repeats.is_due(&(fetch.stream, error.to_string())) {
+        if self.repeats.is_due(format!("{} {error}", fetch.stream)) {
             let then = match disposition {
                 Disposition::Unavailable => {
                     let retry = self.settings.unavailable_retry.num_minutes();
-                    format!("the stream is unavailable and tried again in {retry} min; the others go on")
+                    format!(
+                        "the stream is unavailable and tried again in {retry} min; the others go on"
+                    )
                 }
                 Disposition::FilterRefused => "the stream is read whole, if its kind allows".into(),
                 _ => "it is tried again".into(),
@@ -527,5 +587,14 @@ impl Driver {
                 Action::Fetch(_) | Action::Forget(_) => None,
             })
             .collect()
+    }
+}
+
+/// How long to wait before asking for a token again: none at first, then 1, 2, 4, ... seconds, a
+/// minute at most.
+fn token_wait(failures: u32) -> Duration {
+    match failures {
+        0 => Duration::ZERO,
+        _ => Duration::from_secs(1 << (failures - 1).min(6)).min(Duration::from_secs(60)),
     }
 }

@@ -136,7 +136,12 @@ mod tests {
     }
 
     fn record(id: Option<&str>, time: Option<&str>, raw: &str) -> Record {
-        Record::new(&Arc::new(raw.to_owned()), raw, id.map(Into::into), time.map(at))
+        Record::new(
+            &Arc::new(raw.to_owned()),
+            raw,
+            id.map(Into::into),
+            time.map(at),
+        )
     }
 
     fn window() -> Window {

@@ -52,10 +52,12 @@ pub fn judge(latest: Option<&Known>, raw: &str, now: DateTime<Utc>) -> Verdict {
 /// answer and not to the record. What is no JSON is its own canonical form.
 #[must_use]
 pub fn canonical_hash(raw: &str) -> Hash {
-    let canonical = serde_json::from_str::<Value>(raw).ok().and_then(|mut value| {
-        drop_odata(&mut value);
-        serde_json_canonicalizer::to_vec(&value).ok()
-    });
+    let canonical = serde_json::from_str::<Value>(raw)
+        .ok()
+        .and_then(|mut value| {
+            drop_odata(&mut value);
+            serde_json_canonicalizer::to_vec(&value).ok()
+        });
     Hash::of(canonical.as_deref().unwrap_or(raw.as_bytes()))
 }
 
@@ -95,7 +97,10 @@ mod tests {
     #[test]
     fn the_same_text_is_unchanged() {
         let first = known(r#"{"a":1}"#);
-        assert_eq!(judge(Some(&first), r#"{"a":1}"#, at(200)), Verdict::Unchanged);
+        assert_eq!(
+            judge(Some(&first), r#"{"a":1}"#, at(200)),
+            Verdict::Unchanged
+        );
     }
 
     #[test]
@@ -105,7 +110,11 @@ mod tests {
             r#"{ "b": [ {"c":"\u00e9"} ], "a": 1.0 }"#,
             r##"{"@odata.etag":"x","a":1,"b":[{"c":"é","@odata.type":"#t","c@odata.type":"#s"}]}"##,
         ] {
-            assert_eq!(judge(Some(&first), same, at(200)), Verdict::Unchanged, "{same}");
+            assert_eq!(
+                judge(Some(&first), same, at(200)),
+                Verdict::Unchanged,
+                "{same}"
+            );
         }
     }
 

@@ -34,8 +34,7 @@ impl Schedule {
     /// When the slot that starts at `start` is first due.
     #[must_use]
     pub fn first_due(&self, start: DateTime<Utc>) -> DateTime<Utc> {
-        self.next_due(start, start)
-            .unwrap_or(start + self.slot)
+        self.next_due(start, start).unwrap_or(start + self.slot)
     }
 
     /// When the slot is due after a read that began at `began`: one read serves every age before

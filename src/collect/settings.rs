@@ -33,7 +33,12 @@ impl Settings {
         Self {
             schedule: Schedule::new(
                 seconds(collect.slot_secs.get()),
-                collect.reread_ages_secs.iter().copied().map(seconds).collect(),
+                collect
+                    .reread_ages_secs
+                    .iter()
+                    .copied()
+                    .map(seconds)
+                    .collect(),
             ),
             start: seconds(collect.start_secs),
             poll: seconds(collect.poll_secs.get()),

@@ -101,9 +101,9 @@ impl StreamLedger {
         } else {
             idle(Class::Tail).then(|| candidate(Class::Tail, self.next, What::Tail))
         };
-        let past = self.past(settings, now).map(move |(class, ready, span)| {
-            candidate(class, ready, What::Slots(span))
-        });
+        let past = self
+            .past(settings, now)
+            .map(move |(class, ready, span)| candidate(class, ready, What::Slots(span)));
         pages.chain(newest).chain(past)
     }
 

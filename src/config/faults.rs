@@ -96,11 +96,7 @@ fn remedy(message: &str) -> String {
     let Some(key) = unknown_field(message) else {
         return message.to_owned();
     };
-    let allowed: Vec<&str> = message
-        .split('`')
-        .skip(3)
-        .step_by(2)
-        .collect();
+    let allowed: Vec<&str> = message.split('`').skip(3).step_by(2).collect();
     let nearest = nearest(key, &allowed)
         .map(|name| format!("did you mean `{name}`? "))
         .unwrap_or_default();
@@ -124,10 +120,7 @@ pub fn nearest<'a>(name: &str, allowed: &[&'a str]) -> Option<&'a str> {
 }
 
 fn unknown_field(message: &str) -> Option<&str> {
-    message
-        .strip_prefix("unknown field `")?
-        .split('`')
-        .next()
+    message.strip_prefix("unknown field `")?.split('`').next()
 }
 
 /// The path of `key` within `path`; serde sometimes names the key itself as the path's end.
@@ -146,7 +139,10 @@ fn pointer(place: &str) -> String {
     if place.is_empty() || place == "." {
         return String::new();
     }
-    format!("/{}", place.replace('[', ".").replace(']', "").replace('.', "/"))
+    format!(
+        "/{}",
+        place.replace('[', ".").replace(']', "").replace('.', "/")
+    )
 }
 
 /// Takes a key out of its object; an element of a list is emptied instead, so that the elements
@@ -158,8 +154,13 @@ fn take_out(tree: &mut Value, node: &str) -> bool {
     match tree.pointer_mut(parent) {
         Some(Value::Object(map)) => map.shift_remove(key).is_some(),
         Some(Value::Array(list)) => {
-            let element = key.parse().ok().and_then(|index: usize| list.get_mut(index));
-            element.map(|element| *element = Value::Object(Default::default())).is_some()
+            let element = key
+                .parse()
+                .ok()
+                .and_then(|index: usize| list.get_mut(index));
+            element
+                .map(|element| *element = Value::Object(Default::default()))
+                .is_some()
         }
         _ => false,
     }

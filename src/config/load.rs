@@ -212,7 +212,10 @@ fn cloud(
     let at = |key: &str| format!("{place}.{key}");
     match (name, custom) {
         (Some(_), Some(_)) => {
-            faults.add(at("cloud"), "stands beside custom_cloud; keep one of the two");
+            faults.add(
+                at("cloud"),
+                "stands beside custom_cloud; keep one of the two",
+            );
             None
         }
         (name, None) => {
@@ -231,7 +234,11 @@ fn cloud(
         }
         (None, Some(custom)) => {
             let place = at("custom_cloud");
-            let authority = custom_url(custom.authority_url, &format!("{place}.authority_url"), faults);
+            let authority = custom_url(
+                custom.authority_url,
+                &format!("{place}.authority_url"),
+                faults,
+            );
             let graph = custom_url(custom.graph_url, &format!("{place}.graph_url"), faults);
             if let Some(path) = &custom.ca_file
                 && let Err(error) = std::fs::File::open(path)
@@ -274,7 +281,10 @@ fn streams(names: Option<Vec<Value>>, place: &str, faults: &mut Faults) -> Vec<S
     for (index, name) in names.iter().enumerate() {
         let place = format!("{place}[{index}]");
         let Some(name) = name.as_str() else {
-            faults.add(place, format!("{name} is no stream; known: {}", known.join(", ")));
+            faults.add(
+                place,
+                format!("{name} is no stream; known: {}", known.join(", ")),
+            );
             continue;
         };
         match name.parse::<Stream>() {
@@ -320,7 +330,10 @@ fn check_http(http: document::Http, faults: &mut Faults) -> Option<Http> {
     const PLACE: &str = "outlet.http.url";
     let timeout = http.reply_timeout_secs.unwrap_or(15 * 60);
     if timeout == 0 {
-        faults.add("outlet.http.reply_timeout_secs", "must be 1 or more seconds");
+        faults.add(
+            "outlet.http.reply_timeout_secs",
+            "must be 1 or more seconds",
+        );
     }
     let text = required(
         http.url,
@@ -346,7 +359,10 @@ fn check_http(http: document::Http, faults: &mut Faults) -> Option<Http> {
             return None;
         }
         other => {
-            faults.add(PLACE, format!("{other:?} is no scheme for delivery; use http or https"));
+            faults.add(
+                PLACE,
+                format!("{other:?} is no scheme for delivery; use http or https"),
+            );
             return None;
         }
     }
@@ -386,7 +402,10 @@ fn check_collect(collect: &super::Collect, faults: &mut Faults) {
         );
     }
     if !ages.is_sorted_by(|a, b| a < b) {
-        faults.add("collect.reread_ages_secs", "must rise from each age to the next");
+        faults.add(
+            "collect.reread_ages_secs",
+            "must rise from each age to the next",
+        );
     }
     if collect.idle_poll_secs < collect.poll_secs {
         faults.add(

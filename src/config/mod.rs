@@ -13,8 +13,7 @@ use url::Url;
 use uuid::Uuid;
 
 pub use faults::{Fault, Faults};
-pub use load::{load, parse, Format};
-
+pub use load::{Format, load, parse};
 
 use crate::{
     graph::{Cloud, SecretSource},

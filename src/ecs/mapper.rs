@@ -103,7 +103,10 @@ mod tests {
     #[test]
     fn a_bare_record_is_wrapped_and_an_event_is_not() {
         let mut mapper = mapper(".");
-        assert_eq!(mapper.map(r#"{"id":"1"}"#), [r#"{"message":"{\"id\":\"1\"}"}"#]);
+        assert_eq!(
+            mapper.map(r#"{"id":"1"}"#),
+            [r#"{"message":"{\"id\":\"1\"}"}"#]
+        );
         assert_eq!(mapper.map(r#"{"message":"{}"}"#), [r#"{"message":"{}"}"#]);
     }
 

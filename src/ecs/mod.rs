@@ -4,8 +4,10 @@
 //! comes out of a `remap` transform with the same files.
 
 pub mod bundle;
+mod file;
 mod mapper;
 mod program;
 
+pub use file::{EcsFile, Written};
 pub use mapper::Mapper;
 pub use program::{Program, ProgramError, Source};

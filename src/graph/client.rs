@@ -44,6 +44,22 @@ impl Client {
         &self.cloud
     }
 
+    /// Whether a request could go out at once, without asking for a token first.
+    #[must_use]
+    pub fn has_token(&self) -> bool {
+        self.tokens.fresh().is_some()
+    }
+
+    /// Gets a token. Done ahead of requests, so that those that were granted by the budget leave
+    /// when they were granted, and not all at once when the token comes.
+    ///
+    /// # Errors
+    /// [`GraphError::Token`].
+    pub async fn get_token(&self) -> Result<(), GraphError> {
+        self.tokens.get().await?;
+        Ok(())
+    }
+
     /// Fetches one page. `following` says that `url` is the nextLink of an earlier one.
     ///
     /// A token that Graph refuses is replaced once: single backends have been seen to refuse valid

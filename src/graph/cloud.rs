@@ -23,9 +23,18 @@ impl Cloud {
     #[must_use]
     pub fn national(name: &str) -> Option<Self> {
         let (authority, graph) = match name {
-            "global" => ("https://login.microsoftonline.com", "https://graph.microsoft.com"),
-            "us_gov_l4" => ("https://login.microsoftonline.us", "https://graph.microsoft.us"),
-            "us_gov_l5" => ("https://login.microsoftonline.us", "https://dod-graph.microsoft.us"),
+            "global" => (
+                "https://login.microsoftonline.com",
+                "https://graph.microsoft.com",
+            ),
+            "us_gov_l4" => (
+                "https://login.microsoftonline.us",
+                "https://graph.microsoft.us",
+            ),
+            "us_gov_l5" => (
+                "https://login.microsoftonline.us",
+                "https://dod-graph.microsoft.us",
+            ),
             // Graph's page names the older login.chinacloudapi.cn, Entra's page this one.
             "china" => (
                 "https://login.partner.microsoftonline.cn",

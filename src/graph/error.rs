@@ -201,7 +201,8 @@ fn code_and_message(body: &[u8]) -> (String, String) {
 }
 
 fn contains(text: &str, part: &str) -> bool {
-    text.to_ascii_lowercase().contains(&part.to_ascii_lowercase())
+    text.to_ascii_lowercase()
+        .contains(&part.to_ascii_lowercase())
 }
 
 /// The permission that Graph's own text names, as in "… permissions AuditLog.Read.All".
@@ -309,30 +310,49 @@ mod tests {
             D::FilterRefused
         );
         assert_eq!(
-            disposition(400, "BadRequest", "Could not find a property named 'signInEventTypes' on type 'microsoft.graph.signIn'"),
+            disposition(
+                400,
+                "BadRequest",
+                "Could not find a property named 'signInEventTypes' on type 'microsoft.graph.signIn'"
+            ),
             D::FilterRefused
         );
         assert_eq!(
-            disposition(400, "BadRequest", "Invalid page size specified: '1000'. Must be between 1 and 500 inclusive."),
+            disposition(
+                400,
+                "BadRequest",
+                "Invalid page size specified: '1000'. Must be between 1 and 500 inclusive."
+            ),
             D::SmallerPages { max: 500 }
         );
         assert_eq!(
-            disposition(400, "BadRequest", "Resource not found for the segment 'signIns'."),
+            disposition(
+                400,
+                "BadRequest",
+                "Resource not found for the segment 'signIns'."
+            ),
             D::Unavailable
         );
         assert_eq!(disposition(404, "UnknownError", ""), D::Unavailable);
         assert_eq!(
-            disposition(401, "InvalidAuthenticationToken", "Lifetime validation failed, the token is expired."),
+            disposition(
+                401,
+                "InvalidAuthenticationToken",
+                "Lifetime validation failed, the token is expired."
+            ),
             D::Retry { after: None }
         );
-        assert_eq!(
-            disposition(403, "insufficient_claims", ""),
-            D::Unavailable
-        );
+        assert_eq!(disposition(403, "insufficient_claims", ""), D::Unavailable);
         for status in [500, 502, 503, 504] {
-            assert_eq!(disposition(status, "UnknownError", ""), D::Retry { after: None });
+            assert_eq!(
+                disposition(status, "UnknownError", ""),
+                D::Retry { after: None }
+            );
         }
-        assert_eq!(disposition(429, "TooManyRequests", ""), D::Throttle { after: None });
+        assert_eq!(
+            disposition(429, "TooManyRequests", ""),
+            D::Throttle { after: None }
+        );
         assert_eq!(disposition(418, "", ""), D::Unavailable);
     }
 

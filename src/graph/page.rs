@@ -45,10 +45,7 @@ pub fn split(body: Vec<u8>, stream: Stream, cloud: &Cloud) -> Result<Page, Graph
     let body = Arc::new(body);
     let envelope: Envelope = serde_json::from_str(&body)
         .map_err(|error| GraphError::BrokenPage(format!("{} bytes, {error}", body.len())))?;
-    let next = envelope
-        .next
-        .map(|link| pinned(&link, cloud))
-        .transpose()?;
+    let next = envelope.next.map(|link| pinned(&link, cloud)).transpose()?;
     let property = stream.entry().time_property;
     let records = envelope
         .value
@@ -157,7 +154,8 @@ mod tests {
 
     #[test]
     fn a_record_is_kept_byte_for_byte() {
-        let raw = r#"{ "id" : "1",  "createdDateTime":"2026-11-22T10:00:00Z", "x": [1.0, "\u00e9"] }"#;
+        let raw =
+            r#"{ "id" : "1",  "createdDateTime":"2026-11-22T10:00:00Z", "x": [1.0, "\u00e9"] }"#;
         let page = page(&format!(r#"{{"value":[{raw}]}}"#)).unwrap();
         assert_eq!(page.records[0].raw(), raw);
         assert_eq!(page.records[0].id(), Some("1"));
@@ -202,7 +200,10 @@ mod tests {
         for host in ["evil.example", "graph.microsoft.us"] {
             let body = format!(r#"{{"value":[],"@odata.nextLink":"https://{host}/x"}}"#);
             let error = page(&body).unwrap_err();
-            assert!(matches!(error, GraphError::ForeignNextLink { .. }), "{error}");
+            assert!(
+                matches!(error, GraphError::ForeignNextLink { .. }),
+                "{error}"
+            );
         }
     }
 

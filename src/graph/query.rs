@@ -59,11 +59,15 @@ fn bounds(property: &str, operators: Operators, window: &Window) -> Vec<String> 
     match operators {
         Operators::GeLe => [
             Some(format!("{property} ge {}", text(window.from))),
-            window.to.map(|to| format!("{property} le {}", text(to + ceil(to)))),
+            window
+                .to
+                .map(|to| format!("{property} le {}", text(to + ceil(to)))),
         ],
         Operators::GtLt => [
             Some(format!("{property} gt {}", text(window.from - second))),
-            window.to.map(|to| format!("{property} lt {}", text(to + second))),
+            window
+                .to
+                .map(|to| format!("{property} lt {}", text(to + second))),
         ],
     }
     .into_iter()

@@ -84,8 +84,8 @@ fn certificates(path: &Path) -> Result<Vec<reqwest::Certificate>, ClientError> {
         path: name.clone(),
         reason,
     };
-    let certificates = reqwest::Certificate::from_pem_bundle(&pem)
-        .map_err(|error| invalid(innermost(&error)))?;
+    let certificates =
+        reqwest::Certificate::from_pem_bundle(&pem).map_err(|error| invalid(innermost(&error)))?;
     if certificates.is_empty() {
         return Err(invalid("no BEGIN CERTIFICATE line".into()));
     }

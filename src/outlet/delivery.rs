@@ -163,7 +163,9 @@ impl Delivery {
     }
 
     fn accepted_since(&self, moment: Instant) -> bool {
-        self.lock().accepted.is_some_and(|accepted| accepted > moment)
+        self.lock()
+            .accepted
+            .is_some_and(|accepted| accepted > moment)
     }
 
     fn report(&self, batch: &Batch, error: &OutletError) {
@@ -171,7 +173,7 @@ impl Delivery {
         let due = self
             .lock()
             .repeats
-            .is_due(&(batch.origin.stream, text.clone()));
+            .is_due(format!("{} {text}", batch.origin.stream));
         if due && error.disposition() != Disposition::Halt {
             warn!(
                 tenant = %batch.origin.tenant, stream = %batch.origin.stream,

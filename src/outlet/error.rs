@@ -27,10 +27,14 @@ pub enum OutletError {
         message: String,
         remedy: &'static str,
     },
-    #[error("the pipeline's answer is not one of Vector's http_server ({status}{message}); check outlet.http.url")]
+    #[error(
+        "the pipeline's answer is not one of Vector's http_server ({status}{message}); check outlet.http.url"
+    )]
     Stranger { status: u16, message: String },
     #[error("writing to standard output failed: {0}")]
     Stdout(std::io::Error),
+    #[error("writing documents failed: {0}")]
+    File(std::io::Error),
     #[error("the reader of standard output is gone")]
     ReaderGone,
     #[error("dead letters cannot be written to {path}: {source}")]
@@ -65,6 +69,7 @@ impl OutletError {
             | Self::Shut { .. }
             | Self::Stranger { .. }
             | Self::Stdout(_)
+            | Self::File(_)
             | Self::ReaderGone
             | Self::DeadLetters { .. } => Disposition::Halt,
         }
@@ -103,7 +108,11 @@ fn message(body: &[u8]) -> String {
         .chars()
         .take(200)
         .collect();
-    if text.is_empty() { text } else { format!(" {text}") }
+    if text.is_empty() {
+        text
+    } else {
+        format!(" {text}")
+    }
 }
 
 #[cfg(test)]
@@ -126,7 +135,10 @@ mod tests {
         assert_eq!(disposition(413, ""), D::Split);
         assert_eq!(disposition(415, ""), D::Halt);
         assert_eq!(disposition(422, ""), D::Halt);
-        assert_eq!(disposition(500, "Error delivering contents to sink"), D::Resend);
+        assert_eq!(
+            disposition(500, "Error delivering contents to sink"),
+            D::Resend
+        );
         assert_eq!(disposition(503, ""), D::Resend);
         assert_eq!(disposition(302, ""), D::Halt);
     }

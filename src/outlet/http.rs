@@ -2,10 +2,7 @@
 //!
 //! With acknowledgements on at the sinks, the reply comes after they have the batch.
 
-use std::{
-    io::Write,
-    sync::Arc,
-};
+use std::{io::Write, sync::Arc};
 
 use async_trait::async_trait;
 use bytes::Bytes;

@@ -99,7 +99,8 @@ impl State {
             .database
             .begin_read()
             .map_err(|error| StateError::of(&self.path, error))?;
-        tables::known(&read, tenant, stream, keys).map_err(|error| StateError::of(&self.path, error))
+        tables::known(&read, tenant, stream, keys)
+            .map_err(|error| StateError::of(&self.path, error))
     }
 
     /// What was saved of a stream; `None` when it was never read.

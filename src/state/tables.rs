@@ -134,8 +134,7 @@ pub fn write_changes(
     changes: &Changes,
 ) -> Result<(), redb::Error> {
     let stream_key = (tenant.as_u128(), stream.number());
-    let slot_key =
-        |time: DateTime<Utc>| (stream_key.0, stream_key.1, time.timestamp_millis());
+    let slot_key = |time: DateTime<Utc>| (stream_key.0, stream_key.1, time.timestamp_millis());
     write
         .open_table(HEADS)?
         .insert(stream_key, to_json(&changes.head)?.as_slice())?;

@@ -51,7 +51,8 @@ impl Writer {
             .name("state".into())
             .spawn(move || {
                 while let Ok(first) = waiting.recv() {
-                    let group: Vec<Job> = std::iter::once(first).chain(waiting.try_iter()).collect();
+                    let group: Vec<Job> =
+                        std::iter::once(first).chain(waiting.try_iter()).collect();
                     let outcome = commit(&database, &group)
                         .map_err(|error| StateError::of(&path, error).to_string())
                         .map_err(|text| WriteFailed(text.into()));

@@ -1,0 +1,53 @@
+//! Commands that are planned and not there yet. They say so and do nothing.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::Failure;
+
+#[derive(Args)]
+pub struct Test {
+    /// Vector configurations with `tests:`
+    files: Vec<PathBuf>,
+}
+
+#[derive(Args)]
+pub struct Check {
+    /// Configuration
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+    /// Vector's own configuration, to check how acknowledgements reach the source
+    #[arg(long, value_name = "FILE")]
+    vector_config: Option<PathBuf>,
+}
+
+#[derive(Args)]
+pub struct Backfill {
+    /// Configuration
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+    /// Start: a time with its offset, or a duration back from now
+    #[arg(long, value_name = "T")]
+    since: String,
+    /// End [default: now]
+    #[arg(long, value_name = "T")]
+    until: Option<String>,
+    /// Stream to read; repeat it for several [default: all that are configured]
+    #[arg(long = "stream", value_name = "S")]
+    streams: Vec<String>,
+}
+
+#[derive(Args)]
+pub struct Status {
+    /// Configuration
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+}
+
+/// Says that `command` is not there yet: exit code 2.
+pub fn not_yet(command: &str) -> Result<(), Failure> {
+    Err(Failure::Usage(format!(
+        "`{command}` is not part of this version yet; nothing was done"
+    )))
+}

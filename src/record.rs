@@ -314,7 +314,7 @@ mod tests {
                 r#""source_type":"entra_id","entra_id":{"#,
                 r#""tenant_id":"11111111-2222-3333-4444-555555555555","stream":"sign_ins","#,
                 r#""category":"SignInLogs","record_id":"a","#,
-                r#""document_id":"f33b5c0c0d9ae6dc4cf60ad50d3d3e51","revision":0,"#,
+                r#""document_id":"9104047be8583f286d0aa394313c13b2","revision":0,"#,
                 r#""first_seen":"2026-11-22T10:03:10.123Z","observed_ms":1795341790123,"#,
                 r#""cloud":"global","api_version":"beta"}}"#,
                 "\n"

@@ -41,8 +41,11 @@ impl Spans {
         self.0.insert(place, joined);
     }
 
-    /// Takes a span out.
+    /// Takes a span out; an empty one takes nothing.
     pub fn remove(&mut self, span: Span) {
+        if span.from >= span.to {
+            return;
+        }
         self.0 = self
             .0
             .iter()

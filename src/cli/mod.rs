@@ -20,7 +20,7 @@ use clap::{Parser, Subcommand};
 
 /// Streams Microsoft Entra ID's logs into a Vector pipeline, over Microsoft Graph.
 #[derive(Parser)]
-#[command(name = "vector-entra-id", version, max_term_width = 100)]
+#[command(name = "vector-entra-id", version, max_term_width = 80)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -34,17 +34,17 @@ enum Command {
     Demo(demo::Demo),
     /// Map Graph records or source events (NDJSON) to ECS documents
     Map(map::Map),
-    /// Run the `tests:` of Vector configurations (not in this version yet)
+    /// Run the `tests:` of Vector configurations (not there yet)
     Test(later::Test),
-    /// Check configuration, credentials, permissions and delivery (not in this version yet)
+    /// Check configuration, credentials and delivery (not there yet)
     Check(later::Check),
-    /// Collect history (not in this version yet)
+    /// Collect history (not there yet)
     Backfill(later::Backfill),
-    /// Show what has been read, delivered and proven (not in this version yet)
+    /// Show what was read, delivered and proven (not there yet)
     Status(later::Status),
     /// Serve an emulated tenant: token endpoint and Graph
     Emulate(emulate::Emulate),
-    /// Write the bundled VRL files out, for a Vector configuration to name
+    /// Write the bundled VRL files out, for Vector to name
     Vrl(vrl::Vrl),
 }
 

@@ -5,6 +5,8 @@ use std::collections::VecDeque;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::read::Class;
+
 /// At most `requests` in any span of `per`, and none while Graph asks to wait.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Budget {
@@ -13,14 +15,16 @@ pub struct Budget {
     /// The moments of the latest requests, oldest first, `requests` of them at most.
     sent: VecDeque<DateTime<Utc>>,
     held_until: Option<DateTime<Utc>>,
-    /// What re-reads have coming to them; see [`Budget::owes_a_reread`].
-    owed: u32,
+    /// What those with a share have coming to them, in fifths of a request.
+    reread_credit: u32,
+    catch_up_credit: u32,
 }
 
-/// Two of five requests are kept for re-reads: each other request adds two shares, each re-read
-/// takes three.
-const OTHER_ADDS: u32 = 2;
-const REREAD_TAKES: u32 = 3;
+/// Of five requests two are kept for re-reads and one for catching up, when they wait; polls that
+/// come faster than the budget allows must not starve either.
+const REREAD_SHARE: u32 = 2;
+const CATCH_UP_SHARE: u32 = 1;
+const WHOLE: u32 = 5;
 
 impl Budget {
     #[must_use]
@@ -30,7 +34,8 @@ impl Budget {
             per,
             sent: VecDeque::new(),
             held_until: None,
-            owed: 0,
+            reread_credit: 0,
+            catch_up_credit: 0,
         }
     }
 
@@ -50,7 +55,7 @@ impl Budget {
     }
 
     /// Counts a request that goes out now.
-    pub fn spend(&mut self, now: DateTime<Utc>, reread: bool) {
+    pub fn spend(&mut self, now: DateTime<Utc>, class: Class) {
         if self.sent.len() >= self.requests {
             self.sent.pop_front();
         }
@@ -60,18 +65,31 @@ impl Budget {
             *sent = (*sent).min(now);
         }
         self.sent.push_back(now);
-        self.owed = if reread {
-            self.owed.saturating_sub(REREAD_TAKES)
-        } else {
-            // Shares that nobody claims do not pile up.
-            (self.owed + OTHER_ADDS).min(2 * REREAD_TAKES)
+        // Shares that nobody claims do not pile up.
+        let add = |credit: u32, share: u32, taken: bool| {
+            let credit = (credit + share).min(2 * WHOLE);
+            credit.saturating_sub(if taken { WHOLE } else { 0 })
         };
+        self.reread_credit = add(self.reread_credit, REREAD_SHARE, class == Class::Reread);
+        self.catch_up_credit = add(
+            self.catch_up_credit,
+            CATCH_UP_SHARE,
+            class == Class::CatchUp,
+        );
     }
 
-    /// Whether a waiting re-read comes before everything else.
+    /// The place of a class in the order in which the budget is spent: what is owed to those with
+    /// a share first, then fresh records, whole lists last.
     #[must_use]
-    pub fn owes_a_reread(&self) -> bool {
-        self.owed >= REREAD_TAKES
+    pub fn rank(&self, class: Class) -> u8 {
+        match class {
+            Class::Reread if self.reread_credit >= WHOLE => 0,
+            Class::CatchUp if self.catch_up_credit >= WHOLE => 1,
+            Class::Tail => 2,
+            Class::CatchUp => 3,
+            Class::Reread => 4,
+            Class::Snapshot => 5,
+        }
     }
 
     /// Sends nothing before `until`: Graph throttled.
@@ -99,7 +117,7 @@ mod tests {
         let mut budget = reports();
         for millis in [0, 10, 20, 30, 40] {
             assert_eq!(budget.next(at(millis)), at(millis));
-            budget.spend(at(millis), false);
+            budget.spend(at(millis), Class::Tail);
         }
         assert_eq!(budget.next(at(50)), at(10_250));
     }
@@ -114,16 +132,20 @@ mod tests {
     }
 
     #[test]
-    fn two_of_five_requests_are_re_reads_when_both_wait() {
+    fn when_all_wait_two_of_five_are_re_reads_and_one_catches_up() {
         let mut budget = reports();
-        let kinds: Vec<bool> = (0..50)
-            .map(|step| {
-                let reread = budget.owes_a_reread();
-                budget.spend(at(step), reread);
-                reread
-            })
-            .collect();
-        assert_eq!(kinds.iter().filter(|reread| **reread).count(), 20);
+        let mut spent = [0; 3];
+        let classes = [Class::Tail, Class::CatchUp, Class::Reread];
+        for step in 0..100 {
+            let class = classes
+                .into_iter()
+                .min_by_key(|class| budget.rank(*class))
+                .unwrap();
+            budget.spend(at(step), class);
+            spent[classes.iter().position(|other| *other == class).unwrap()] += 1;
+        }
+        // The last shares of the two are on their way.
+        assert_eq!(spent, [42, 19, 39]);
     }
 
     proptest! {
@@ -138,7 +160,7 @@ mod tests {
             let mut sent: Vec<DateTime<Utc>> = Vec::new();
             for wait in waits {
                 now = budget.next(now + TimeDelta::milliseconds(wait));
-                budget.spend(now, false);
+                budget.spend(now, Class::Tail);
                 sent.push(now);
             }
             for window in sent.windows(requests as usize + 1) {

@@ -242,14 +242,13 @@ impl Ledger {
             if budget.next(now) > now {
                 continue;
             }
-            let owed = budget.owes_a_reread();
             let best = self
                 .streams
                 .values()
                 .filter(|ledger| ledger.stream().entry().bucket == *bucket)
                 .flat_map(|ledger| ledger.candidates(&self.settings, now))
                 .filter(|candidate| candidate.ready <= now)
-                .min_by_key(|candidate| (rank(candidate.class, owed), candidate.ready));
+                .min_by_key(|candidate| (budget.rank(candidate.class), candidate.ready));
             let Some(best) = best else {
                 continue;
             };
@@ -262,7 +261,7 @@ impl Ledger {
                 self.reads.insert(fetch.read, best.stream);
                 self.next_read = next.following();
             }
-            budget.spend(now, best.class == Class::Reread);
+            budget.spend(now, best.class);
             return Some(fetch);
         }
         None
@@ -293,18 +292,6 @@ impl Ledger {
 /// How long a bucket waits when Graph throttles without saying how long: a whole span of the
 /// reports limit.
 const UNTOLD_THROTTLE: TimeDelta = TimeDelta::seconds(10);
-
-/// The order in which a budget is spent: fresh records first, whole lists last. What re-reads have
-/// coming to them comes before everything.
-fn rank(class: Class, owed: bool) -> u8 {
-    match class {
-        Class::Reread if owed => 0,
-        Class::Tail => 1,
-        Class::CatchUp => 2,
-        Class::Reread => 3,
-        Class::Snapshot => 4,
-    }
-}
 
 #[cfg(test)]
 #[path = "ledger_tests.rs"]

@@ -1,0 +1,167 @@
+//! The command line: exit codes, and what goes to which output.
+
+use std::{
+    fs,
+    io::Write,
+    process::{Command, Output, Stdio},
+};
+
+use serde_json::Value;
+
+use crate::common::binary;
+
+fn run(args: &[&str]) -> Output {
+    binary().args(args).stdin(Stdio::null()).output().unwrap()
+}
+
+fn run_with_input(args: &[&str], input: &str) -> Output {
+    let mut child = binary()
+        .args(args)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(input.as_bytes())
+        .unwrap();
+    child.wait_with_output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap()
+}
+
+#[test]
+fn help_names_every_command_within_eighty_columns() {
+    let output = run(&["--help"]);
+    assert_eq!(output.status.code(), Some(0));
+    let help = text(&output.stdout);
+    for command in [
+        "run", "demo", "map", "test", "check", "backfill", "status", "emulate", "vrl",
+    ] {
+        assert!(
+            help.contains(&format!("\n  {command} ")),
+            "{command} in {help}"
+        );
+    }
+    assert!(
+        help.lines().all(|line| line.chars().count() <= 80),
+        "{help}"
+    );
+}
+
+#[test]
+fn what_is_not_there_yet_says_so_and_exits_2() {
+    for args in [
+        vec!["test"],
+        vec!["check", "--config", "x"],
+        vec!["backfill", "--config", "x", "--since", "7d"],
+        vec!["status", "--config", "x"],
+    ] {
+        let output = run(&args);
+        assert_eq!(output.status.code(), Some(2), "{args:?}");
+        assert!(
+            text(&output.stderr).contains("not part of this version yet"),
+            "{args:?}"
+        );
+        assert!(output.stdout.is_empty(), "{args:?}");
+    }
+}
+
+#[test]
+fn a_wrong_command_line_is_2_and_leaves_standard_output_alone() {
+    for args in [
+        vec!["run"],
+        vec!["run", "--config", "/nowhere/config.yaml"],
+        vec!["run", "--colour"],
+        vec!["nonsense"],
+        vec!["map", "/nowhere/records.ndjson"],
+        vec!["map", "--program", "/nowhere/program.vrl"],
+        vec!["demo", "--records", "many"],
+        vec![
+            "demo",
+            "--records",
+            "60",
+            "--output",
+            "/nowhere/documents.ndjson",
+        ],
+    ] {
+        let output = run(&args);
+        assert_eq!(output.status.code(), Some(2), "{args:?} {output:?}");
+        assert!(output.stdout.is_empty(), "{args:?}");
+        assert!(!output.stderr.is_empty(), "{args:?}");
+    }
+}
+
+#[test]
+fn map_gives_one_document_for_each_line_whatever_it_holds() {
+    let input = "{\"id\":\"1\"}\nnot json\n\n[1,2]\n{\"message\":\"{}\"}\n\u{fffd}\n";
+    let output = run_with_input(&["map"], input);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let documents: Vec<Value> = text(&output.stdout)
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(documents.len(), 5);
+    assert_eq!(documents[1]["event"]["kind"], "pipeline_error");
+    assert_eq!(documents[1]["message"], "not json");
+    assert!(documents[1]["error"]["message"].is_string());
+}
+
+#[test]
+fn map_with_a_program_that_does_not_compile_names_file_and_line() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("mine.vrl");
+    fs::write(&path, ".a = 1\n.b = nope(2)\n").unwrap();
+    let output = run_with_input(&["map", "--program", path.to_str().unwrap()], "{}\n");
+    assert_eq!(output.status.code(), Some(2));
+    let errors = text(&output.stderr);
+    assert!(errors.contains("mine.vrl, line 2"), "{errors}");
+    assert!(errors.contains("nope"), "{errors}");
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_error_for_map() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("many.ndjson");
+    fs::write(&path, "{\"id\":\"1\"}\n".repeat(5_000)).unwrap();
+    let script = format!(
+        "{} map {} | head -n 1; exit ${{PIPESTATUS[0]}}",
+        env!("CARGO_BIN_EXE_vector-entra-id"),
+        path.display()
+    );
+    let output = Command::new("bash").arg("-c").arg(script).output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    assert!(output.stderr.is_empty(), "{}", text(&output.stderr));
+}
+
+#[test]
+fn the_bundled_files_written_out_map_as_the_bundle_does() {
+    let dir = tempfile::tempdir().unwrap();
+    let output = run(&["vrl", "--output", dir.path().to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(0));
+    let files: Vec<&str> = text(&output.stdout).lines().collect();
+    assert!(!files.is_empty());
+    let mut args = vec!["map"];
+    for file in &files {
+        args.extend(["--program", file]);
+    }
+    let record =
+        r#"{"id":"1","activityDisplayName":"Add user","activityDateTime":"2026-11-22T10:00:00Z"}"#;
+    let event = |bytes: &[u8]| {
+        let mut document: Value = serde_json::from_slice(bytes).unwrap();
+        // The time of mapping differs from run to run.
+        if let Some(event) = document["event"].as_object_mut() {
+            event.remove("ingested");
+        }
+        document
+    };
+    let by_files = run_with_input(&args, record);
+    let by_bundle = run_with_input(&["map"], record);
+    assert_eq!(event(&by_files.stdout), event(&by_bundle.stdout));
+    assert!(by_files.stderr.is_empty(), "{}", text(&by_files.stderr));
+}

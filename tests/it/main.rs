@@ -1,0 +1,13 @@
+//! Everything that needs more than one part of the crate: the binary, the emulated tenant over
+//! TLS, a pipeline over HTTP, a real Vector where there is one. One test binary, since linking
+//! takes longer than running.
+
+mod cli;
+mod client_errors;
+mod common;
+mod configuration;
+mod demo;
+mod end_to_end;
+mod failing;
+mod mapping;
+mod real_vector;

@@ -15,6 +15,8 @@ pub struct Budget {
     /// The moments of the latest requests, oldest first, `requests` of them at most.
     sent: VecDeque<DateTime<Utc>>,
     held_until: Option<DateTime<Utc>>,
+    /// Requests so far.
+    total: u64,
     /// What those with a share have coming to them, in fifths of a request.
     reread_credit: u32,
     catch_up_credit: u32,
@@ -34,6 +36,7 @@ impl Budget {
             per,
             sent: VecDeque::new(),
             held_until: None,
+            total: 0,
             reread_credit: 0,
             catch_up_credit: 0,
         }
@@ -65,6 +68,7 @@ impl Budget {
             *sent = (*sent).min(now);
         }
         self.sent.push_back(now);
+        self.total += 1;
         // Shares that nobody claims do not pile up.
         let add = |credit: u32, share: u32, taken: bool| {
             let credit = (credit + share).min(2 * WHOLE);
@@ -76,6 +80,12 @@ impl Budget {
             CATCH_UP_SHARE,
             class == Class::CatchUp,
         );
+    }
+
+    /// The number of the request that was sent last, from 1.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.total
     }
 
     /// The place of a class in the order in which the budget is spent: what is owed to those with

@@ -93,7 +93,7 @@ impl Coverage {
             self.note(schedule, start, counts);
             // A slot that the read saw only in part, or that had not ended, was not read as one.
             if from <= start && start + schedule.slot() <= began {
-                self.covered(settings, start, began, counts);
+                self.covered(settings, start, began, counts.any());
             }
             start += schedule.slot();
         }
@@ -109,11 +109,14 @@ impl Coverage {
     ) {
         let schedule = &settings.schedule;
         self.head.unread.remove(span);
+        // What has to be read once more is read as one: slots that closed between them would cut
+        // it into a request each.
+        let once_more = found.values().any(|counts| counts.any());
         let mut start = span.from;
         while start < span.to {
             let counts = found.get(&start).copied().unwrap_or_default();
             self.note(schedule, start, counts);
-            self.covered(settings, start, began, counts);
+            self.covered(settings, start, began, once_more);
             start += schedule.slot();
         }
     }
@@ -135,7 +138,7 @@ impl Coverage {
         settings: &Settings,
         start: DateTime<Utc>,
         began: DateTime<Utc>,
-        found: Counts,
+        once_more: bool,
     ) {
         let Some(slot) = self.slots.get_mut(&start) else {
             return;
@@ -143,7 +146,7 @@ impl Coverage {
         let end = start + settings.schedule.slot();
         match settings.schedule.next_due(start, began) {
             Some(due) => slot.due = due,
-            None if found.any() || self.head.tail_from < end => slot.due = began + settings.poll,
+            None if once_more || self.head.tail_from < end => slot.due = began + settings.poll,
             None => {
                 let counts = slot.counts;
                 self.slots.remove(&start);

@@ -248,7 +248,10 @@ impl Ledger {
                 .filter(|ledger| ledger.stream().entry().bucket == *bucket)
                 .flat_map(|ledger| ledger.candidates(&self.settings, now))
                 .filter(|candidate| candidate.ready <= now)
-                .min_by_key(|candidate| (budget.rank(candidate.class), candidate.ready));
+                .min_by_key(|candidate| {
+                    let rank = budget.rank(candidate.class);
+                    (rank, candidate.turn, candidate.ready)
+                });
             let Some(best) = best else {
                 continue;
             };
@@ -256,12 +259,12 @@ impl Ledger {
                 continue;
             };
             let next = self.next_read;
-            let fetch = ledger.start(best, next, &self.settings, now);
+            budget.spend(now, best.class);
+            let fetch = ledger.start(best, budget.total(), next, &self.settings, now);
             if fetch.first {
                 self.reads.insert(fetch.read, best.stream);
                 self.next_read = next.following();
             }
-            budget.spend(now, best.class);
             return Some(fetch);
         }
         None

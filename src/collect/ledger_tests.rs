@@ -366,3 +366,41 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn polls_that_come_faster_than_the_budget_starve_no_stream() {
+    let start = at("10:07:00");
+    let streams = [
+        Stream::DirectoryAudits,
+        Stream::SignIns,
+        Stream::SignInsNonInteractive,
+    ];
+    let settings = settings(|collect| {
+        collect.poll_secs = std::num::NonZeroU32::new(3).unwrap();
+        collect.idle_poll_secs = std::num::NonZeroU32::new(6).unwrap();
+        collect.slot_secs = std::num::NonZeroU32::new(10).unwrap();
+        collect.overlap_secs = 5;
+        collect.reread_ages_secs = vec![2, 5, 10, 20, 40, 80, 120];
+    });
+    let saved = streams.map(|stream| (stream, None)).into();
+    let mut ledger = Ledger::new(settings, saved, start);
+    let mut asked = BTreeMap::<(Stream, &str), u32>::new();
+    for second in 0..600 {
+        let now = start + TimeDelta::seconds(second);
+        for fetch in fetches(&mut ledger, now) {
+            let class = match fetch.class {
+                Class::Tail => "tail",
+                Class::CatchUp => "catch-up",
+                _ => "re-read",
+            };
+            *asked.entry((fetch.stream, class)).or_default() += 1;
+            complete(&mut ledger, fetch.read, now);
+        }
+    }
+    for stream in streams {
+        for class in ["tail", "catch-up", "re-read"] {
+            let times = asked.get(&(stream, class)).copied().unwrap_or_default();
+            assert!(times >= 5, "{stream} {class}: {asked:?}");
+        }
+    }
+}

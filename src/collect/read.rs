@@ -21,7 +21,7 @@ impl ReadId {
 }
 
 /// Why a window is read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Class {
     /// The newest records.
     Tail,
@@ -70,6 +70,8 @@ pub struct Candidate {
     pub class: Class,
     /// From when on.
     pub ready: DateTime<Utc>,
+    /// When the stream last had a request of this class: who waited longest comes first.
+    pub turn: u64,
     pub what: What,
 }
 

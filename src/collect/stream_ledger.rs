@@ -46,6 +46,8 @@ pub struct StreamLedger {
     /// Whether the stream is read whole: by its kind, or because Graph refused its filter.
     whole: bool,
     saved: DateTime<Utc>,
+    /// The number of the last request of each class.
+    turns: BTreeMap<Class, u64>,
 }
 
 impl StreamLedger {
@@ -63,6 +65,7 @@ impl StreamLedger {
             quiet_until: None,
             whole: stream.entry().kind == Kind::Snapshot,
             saved: now,
+            turns: BTreeMap::new(),
         }
     }
 
@@ -87,6 +90,7 @@ impl StreamLedger {
             stream: self.stream,
             class,
             ready: ready.max(quiet),
+            turn: self.turns.get(&class).copied().unwrap_or_default(),
             what,
         };
         let pages = self.reads.iter().filter_map(move |(id, read)| {
@@ -138,14 +142,17 @@ impl StreamLedger {
             .collect()
     }
 
-    /// Turns a candidate into a request that goes out now. `id` is for a new read.
+    /// Turns a candidate into a request that goes out now, the `turn`th of its bucket. `id` is for a
+    /// new read.
     pub fn start(
         &mut self,
         candidate: Candidate,
+        turn: u64,
         id: ReadId,
         settings: &Settings,
         now: DateTime<Utc>,
     ) -> Fetch {
+        self.turns.insert(candidate.class, turn);
         let window = match candidate.what {
             What::NextPage(id) => {
                 if let Some(read) = self.reads.get_mut(&id) {

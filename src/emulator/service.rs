@@ -136,17 +136,13 @@ impl Service {
         }
         match self.graph(request, now) {
             Ok(reply) => reply,
-            Err(refusal) => refusal.into(),
+            Err(Refusal(response)) => (*response).into(),
         }
     }
 
-    fn graph(
-        &mut self,
-        request: &Request<Bytes>,
-        now: DateTime<Utc>,
-    ) -> Result<Reply, Response<Bytes>> {
+    fn graph(&mut self, request: &Request<Bytes>, now: DateTime<Utc>) -> Result<Reply, Refusal> {
         if !self.tokens.accepts(request.headers(), now) {
-            return Err(refused_bearer());
+            return Err(refused_bearer().into());
         }
         let mut url = self.graph.clone();
         url.set_path(request.uri().path());
@@ -160,19 +156,22 @@ impl Service {
         let stream = stream_of(&streams, &query);
         let fault = self.faults.next(&mut self.rng, stream);
         match fault {
-            Some(Fault::Throttle(form)) => Err(self.throttled(form, now)),
+            Some(Fault::Throttle(form)) => Err(self.throttled(form, now).into()),
             Some(Fault::Refuse {
                 status,
                 code,
                 message,
-            }) => Err(error(status, code, message)),
-            Some(Fault::RefusedBearer) => Err(refused_bearer()),
+            }) => Err(error(status, code, message).into()),
+            Some(Fault::RefusedBearer) => Err(refused_bearer().into()),
             Some(Fault::Gateway) => Err(respond(
                 502,
                 "text/html",
                 "<html><body>502 Bad Gateway</body></html>".into(),
-            )),
-            Some(Fault::ExpiredToken) if query.skip_token.is_some() => Err(expired_page_token()),
+            )
+            .into()),
+            Some(Fault::ExpiredToken) if query.skip_token.is_some() => {
+                Err(expired_page_token().into())
+            }
             Some(Fault::Slow(delay)) => {
                 let response = self.page(stream, &url, &query, &rules, None, now)?;
                 Ok(Reply { response, delay })
@@ -184,7 +183,7 @@ impl Service {
     }
 
     /// The refusals of an app without the permission, or a tenant without the licence.
-    fn check_granted(&self, stream: Stream) -> Result<(), Response<Bytes>> {
+    fn check_granted(&self, stream: Stream) -> Result<(), Refusal> {
         let entry = stream.entry();
         if !self.app.permissions.contains(entry.permission) {
             return Err(match entry.bucket {
@@ -203,7 +202,8 @@ impl Service {
                     "You cannot perform the requested operation, required scopes are missing in \
                      the token.",
                 ),
-            });
+            }
+            .into());
         }
         if !self.app.premium
             && stream != Stream::DirectoryAudits
@@ -213,16 +213,13 @@ impl Service {
                 403,
                 "Authentication_RequestFromNonPremiumTenantOrB2CTenant",
                 "Neither tenant is B2C or tenant doesn't have premium license",
-            ));
+            )
+            .into());
         }
         Ok(())
     }
 
-    fn check_throttle(
-        &mut self,
-        bucket: Bucket,
-        now: DateTime<Utc>,
-    ) -> Result<(), Response<Bytes>> {
+    fn check_throttle(&mut self, bucket: Bucket, now: DateTime<Utc>) -> Result<(), Refusal> {
         let Some((throttle, sent)) = self.throttles.get_mut(&bucket) else {
             return Ok(());
         };
@@ -241,7 +238,7 @@ impl Service {
             Bucket::Reports | Bucket::Security => RetryAfter::Seconds(2),
             Bucket::IdentityProtection => RetryAfter::Absent,
         };
-        Err(self.throttled(form, now))
+        Err(self.throttled(form, now).into())
     }
 
     fn throttled(&mut self, form: RetryAfter, now: DateTime<Utc>) -> Response<Bytes> {
@@ -267,7 +264,7 @@ impl Service {
         rules: &Rules,
         fault: Option<Fault>,
         now: DateTime<Utc>,
-    ) -> Result<Response<Bytes>, Response<Bytes>> {
+    ) -> Result<Response<Bytes>, Refusal> {
         let (token, start) = match &query.skip_token {
             Some(token) => self
                 .cursors
@@ -326,7 +323,7 @@ impl Service {
 }
 
 /// The streams behind a path, and whether it is beta's.
-fn endpoint(path: &str) -> Result<(Vec<Stream>, bool), Response<Bytes>> {
+fn endpoint(path: &str) -> Result<(Vec<Stream>, bool), Refusal> {
     let path = path.trim_start_matches('/');
     let (version, rest) = path.split_once('/').unwrap_or((path, ""));
     let streams: Vec<Stream> = Stream::ALL
@@ -338,7 +335,7 @@ fn endpoint(path: &str) -> Result<(Vec<Stream>, bool), Response<Bytes>> {
         _ => {
             let segment = rest.rsplit('/').next().unwrap_or_default();
             let text = format!("Resource not found for the segment '{segment}'.");
-            Err(error(400, "BadRequest", &text))
+            Err(error(400, "BadRequest", &text).into())
         }
     }
 }
@@ -376,6 +373,15 @@ fn prefers_unknown_members(headers: &HeaderMap) -> bool {
         .get_all("prefer")
         .iter()
         .any(|value| value == "include-unknown-enum-members")
+}
+
+/// An answer that is no page.
+struct Refusal(Box<Response<Bytes>>);
+
+impl From<Response<Bytes>> for Refusal {
+    fn from(response: Response<Bytes>) -> Self {
+        Self(Box::new(response))
+    }
 }
 
 impl From<Response<Bytes>> for Reply {

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::Cloud;
-use crate::stream::{Kind, Operators, Stream};
+use crate::stream::{Operators, Stream};
 
 /// The piece of a stream's time that one query covers: `from` belongs to it, `to` does not.
 /// Without `to` it has no end.
@@ -81,15 +81,6 @@ fn ceil(time: DateTime<Utc>) -> TimeDelta {
     match time.timestamp_subsec_nanos() {
         0 => TimeDelta::zero(),
         nanos => TimeDelta::nanoseconds(1_000_000_000 - i64::from(nanos)),
-    }
-}
-
-/// Whether a stream of this kind is asked for by window.
-#[must_use]
-pub fn has_window(kind: Kind) -> bool {
-    match kind {
-        Kind::Events | Kind::Versions => true,
-        Kind::Snapshot => false,
     }
 }
 

@@ -220,3 +220,48 @@ fn one_outlet_is_chosen() {
         .is_ok()
     );
 }
+
+#[test]
+fn the_reference_lists_every_option_of_collect_with_its_default() {
+    let reference = include_str!("../../docs/configuration.md");
+    let defaults = serde_json::to_value(vector_entra_id::config::Collect::default()).unwrap();
+    let mut options: Vec<(String, String)> = Vec::new();
+    for (key, value) in defaults.as_object().unwrap() {
+        match value.as_object() {
+            Some(group) => options.extend(
+                group
+                    .iter()
+                    .map(|(inner, value)| (format!("{key}.{inner}"), value.to_string())),
+            ),
+            None => options.push((key.clone(), value.to_string())),
+        }
+    }
+    assert!(options.len() > 10);
+    for (option, default) in options {
+        let row = reference
+            .lines()
+            .find(|line| line.starts_with(&format!("| `{option}` |")));
+        let row = row.unwrap_or_else(|| panic!("{option} is not in docs/configuration.md"));
+        assert!(
+            row.ends_with(&format!("| {default} |")),
+            "{option} is {default}: {row}"
+        );
+    }
+}
+
+#[test]
+fn the_example_and_the_reference_s_own_text_are_valid_but_for_their_secret() {
+    let reference = include_str!("../../docs/configuration.md");
+    let block = reference
+        .split("```yaml\n")
+        .nth(1)
+        .unwrap()
+        .split("```")
+        .next()
+        .unwrap();
+    for text in [block, include_str!("../../config-examples/entra-id.yaml")] {
+        let text = text.replace("ENTRA_CLIENT_SECRET", "PATH");
+        let config = parse("x", &text, Format::Yaml);
+        assert!(config.is_ok(), "{}", config.unwrap_err());
+    }
+}

@@ -17,16 +17,16 @@ pub struct Budget {
     held_until: Option<DateTime<Utc>>,
     /// Requests so far.
     total: u64,
-    /// What those with a share have coming to them, in fifths of a request.
+    /// What those with a share have coming to them, in tenths of a request.
     reread_credit: u32,
     catch_up_credit: u32,
 }
 
-/// Of five requests two are kept for re-reads and one for catching up, when they wait; polls that
+/// Of ten requests four are kept for re-reads and three for catching up, when they wait; polls that
 /// come faster than the budget allows must not starve either.
-const REREAD_SHARE: u32 = 2;
-const CATCH_UP_SHARE: u32 = 1;
-const WHOLE: u32 = 5;
+const REREAD_SHARE: u32 = 4;
+const CATCH_UP_SHARE: u32 = 3;
+const WHOLE: u32 = 10;
 
 impl Budget {
     #[must_use]
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn when_all_wait_two_of_five_are_re_reads_and_one_catches_up() {
+    fn when_all_wait_four_of_ten_are_re_reads_and_three_catch_up() {
         let mut budget = reports();
         let mut spent = [0; 3];
         let classes = [Class::Tail, Class::CatchUp, Class::Reread];
@@ -155,7 +155,7 @@ mod tests {
             spent[classes.iter().position(|other| *other == class).unwrap()] += 1;
         }
         // The last shares of the two are on their way.
-        assert_eq!(spent, [42, 19, 39]);
+        assert_eq!(spent, [32, 29, 39]);
     }
 
     proptest! {

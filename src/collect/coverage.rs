@@ -146,7 +146,9 @@ impl Coverage {
         let end = start + settings.schedule.slot();
         match settings.schedule.next_due(start, began) {
             Some(due) => slot.due = due,
-            None if once_more || self.head.tail_from < end => slot.due = began + settings.poll,
+            None if once_more || self.head.tail_from < end => {
+                slot.due = began + settings.schedule.slot() * 2;
+            }
             None => {
                 let counts = slot.counts;
                 self.slots.remove(&start);

@@ -270,8 +270,8 @@ fn a_slot_closes_on_a_read_after_its_last_age_that_finds_nothing() {
     coverage.tail_read(&settings, at("09:50:00"), at("10:20:00"), &empty);
     read_slot(&mut coverage, &settings, "10:20:00", 3);
     let open = coverage.slots()[&at("10:00:00")];
-    assert_eq!((open.due, open.counts.records), (at("10:20:30"), 3));
-    read_slot(&mut coverage, &settings, "10:20:30", 0);
+    assert_eq!((open.due, open.counts.records), (at("10:30:00"), 3));
+    read_slot(&mut coverage, &settings, "10:30:00", 0);
     assert!(!coverage.slots().contains_key(&at("10:00:00")));
     let closed = coverage.changes().closed;
     let proof = closed.iter().find(|(start, _)| *start == at("10:00:00"));

@@ -16,7 +16,7 @@ use url::Url;
 use uuid::Uuid;
 
 use super::{
-    Failure, report, runtime,
+    Failure, block_on, report,
     source::{End, Source},
 };
 use crate::{
@@ -56,7 +56,7 @@ pub fn run(args: &Demo) -> Result<(), Failure> {
         ..config::Log::default()
     };
     telemetry::start(&log).map_err(Failure::failed)?;
-    runtime()?.block_on(play(args))
+    block_on(play(args))
 }
 
 async fn play(args: &Demo) -> Result<(), Failure> {

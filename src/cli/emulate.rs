@@ -6,7 +6,7 @@ use chrono::{TimeDelta, Utc};
 use clap::Args;
 use tokio::time::interval;
 
-use super::{Failure, runtime, signals::next_signal};
+use super::{Failure, block_on, signals::next_signal};
 use crate::{
     emulator::{Plan, Server, Tenant, records},
     stream::Stream,
@@ -44,7 +44,7 @@ pub struct Emulate {
 }
 
 pub fn run(args: &Emulate) -> Result<(), Failure> {
-    runtime()?.block_on(serve(args))
+    block_on(serve(args))
 }
 
 async fn serve(args: &Emulate) -> Result<(), Failure> {

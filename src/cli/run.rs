@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use tracing::info;
 
 use super::{
-    Failure, runtime,
+    Failure, block_on,
     source::{End, Source},
 };
 use crate::{
@@ -29,7 +29,7 @@ pub fn run(args: &Run) -> Result<(), Failure> {
     let config = config::load(&args.config).map_err(Failure::usage)?;
     telemetry::start(&config.log)
         .map_err(|error| Failure::usage(format!("log.file cannot be opened: {error}")))?;
-    runtime()?.block_on(collect(&config))
+    block_on(collect(&config))
 }
 
 async fn collect(config: &Config) -> Result<(), Failure> {
@@ -71,7 +71,12 @@ fn outlet(outlet: &config::Outlet) -> Result<Arc<dyn Outlet>, Failure> {
     Ok(match outlet {
         config::Outlet::Stdout => Arc::new(StdoutOutlet::new()),
         config::Outlet::Http(http) => {
-            let network = Network::new(None, http.reply_timeout).map_err(Failure::usage)?;
+            let network = if http.url.scheme() == "http" {
+                Network::without_proxy(http.reply_timeout)
+            } else {
+                Network::new(None, http.reply_timeout)
+            };
+            let network = network.map_err(Failure::usage)?;
             Arc::new(HttpOutlet::new(http.clone(), network))
         }
     })

@@ -66,7 +66,9 @@ impl Source {
         for driver in self.drivers {
             drivers.spawn(driver.run(stop.subscribe()));
         }
-        let mut halted = None;
+        // A tenant's fault ends the process only when no tenant is left; any other ends it at once.
+        let mut tenant_halted = None;
+        let mut process_halted = None;
         let mut finished = false;
         while let Some(ended) = drivers.join_next().await {
             let halt = match ended {
@@ -76,7 +78,7 @@ impl Source {
                 }
                 Ok(Err(halt)) => halt,
                 Err(error) => {
-                    halted = Some(format!("a tenant's driver failed: {error}"));
+                    process_halted = Some(format!("a tenant's driver failed: {error}"));
                     stop.send_replace(true);
                     continue;
                 }
@@ -87,15 +89,17 @@ impl Source {
             } else {
                 let text = halt.to_string();
                 error!("{text}");
-                halted = Some(text);
+                if matches!(halt, Halt::Tenant { .. }) {
+                    tenant_halted = Some(text);
+                    continue;
+                }
+                process_halted = Some(text);
             }
-            // A tenant's fault is its own; anything else concerns all.
-            if !matches!(halt, Halt::Tenant { .. }) {
-                stop.send_replace(true);
-            }
+            stop.send_replace(true);
         }
-        match halted {
-            Some(reason) if !finished => End::Halted(reason),
+        match (process_halted, tenant_halted) {
+            (Some(reason), _) => End::Halted(reason),
+            (None, Some(reason)) if !finished => End::Halted(reason),
             _ => End::Stopped,
         }
     }

@@ -15,6 +15,8 @@ pub struct Budget {
     /// The moments of the latest requests, oldest first, `requests` of them at most.
     sent: VecDeque<DateTime<Utc>>,
     held_until: Option<DateTime<Utc>>,
+    /// Throttles in a row.
+    throttles: u32,
     /// Requests so far.
     total: u64,
     /// What those with a share have coming to them, in tenths of a request.
@@ -36,6 +38,7 @@ impl Budget {
             per,
             sent: VecDeque::new(),
             held_until: None,
+            throttles: 0,
             total: 0,
             reread_credit: 0,
             catch_up_credit: 0,
@@ -61,11 +64,6 @@ impl Budget {
     pub fn spend(&mut self, now: DateTime<Utc>, class: Class) {
         if self.sent.len() >= self.requests {
             self.sent.pop_front();
-        }
-        // A clock that was set back must not open the gate: what was sent later than now counts
-        // as sent now.
-        for sent in &mut self.sent {
-            *sent = (*sent).min(now);
         }
         self.sent.push_back(now);
         self.total += 1;
@@ -102,9 +100,29 @@ impl Budget {
         }
     }
 
-    /// Sends nothing before `until`: Graph throttled.
-    pub fn hold(&mut self, until: DateTime<Utc>) {
+    /// Graph throttles: nothing is sent for as long as it asks, and for longer each time in a row.
+    pub fn throttled(&mut self, told: Option<TimeDelta>, now: DateTime<Utc>) {
+        /// For a throttle that does not say how long: a whole span of the reports limit.
+        const UNTOLD: TimeDelta = TimeDelta::seconds(10);
+        let least = TimeDelta::seconds(1_i64 << self.throttles.min(6));
+        self.throttles += 1;
+        let until = now + told.unwrap_or(UNTOLD).max(least);
         self.held_until = Some(self.held_until.map_or(until, |held| held.max(until)));
+    }
+
+    /// Graph answered.
+    pub fn answered(&mut self) {
+        self.throttles = 0;
+    }
+
+    /// The clock was set back to `now`: what was sent later counts as sent now, and no hold lasts
+    /// longer than any that Graph asks for.
+    pub fn set_back(&mut self, now: DateTime<Utc>) {
+        for sent in &mut self.sent {
+            *sent = (*sent).min(now);
+        }
+        let longest = now + TimeDelta::hours(1);
+        self.held_until = self.held_until.map(|held| held.min(longest));
     }
 }
 
@@ -133,12 +151,34 @@ mod tests {
     }
 
     #[test]
-    fn a_hold_lasts_and_a_shorter_one_does_not_lift_it() {
+    fn a_throttle_lasts_and_a_shorter_one_does_not_lift_it() {
         let mut budget = reports();
-        budget.hold(at(5_000));
-        budget.hold(at(2_000));
+        budget.throttled(Some(TimeDelta::seconds(5)), at(0));
+        budget.throttled(Some(TimeDelta::zero()), at(0));
         assert_eq!(budget.next(at(1_000)), at(5_000));
         assert_eq!(budget.next(at(6_000)), at(6_000));
+    }
+
+    #[test]
+    fn throttles_in_a_row_wait_longer_whatever_graph_asks_for() {
+        let mut budget = reports();
+        for _ in 0..5 {
+            budget.throttled(Some(TimeDelta::zero()), at(0));
+        }
+        assert_eq!(budget.next(at(0)), at(16_000));
+        budget.answered();
+        budget.throttled(Some(TimeDelta::zero()), at(20_000));
+        assert_eq!(budget.next(at(20_000)), at(21_000));
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_stops_nothing_for_longer_than_the_span() {
+        let mut budget = reports();
+        for _ in 0..5 {
+            budget.spend(at(7_200_000), Class::Tail);
+        }
+        budget.set_back(at(0));
+        assert_eq!(budget.next(at(0)), at(10_250));
     }
 
     #[test]

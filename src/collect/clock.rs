@@ -22,22 +22,24 @@ impl Clock for SystemClock {
 pub struct Correction(TimeDelta);
 
 impl Correction {
-    /// `Date` is in whole seconds and was written before the answer travelled: only a distance
-    /// beyond this says anything.
+    /// `Date` is in whole seconds and was written somewhere between request and answer: only a
+    /// distance beyond this says anything.
     const BLUR: TimeDelta = TimeDelta::seconds(2);
 
-    /// Takes note of an answer that came at local time `now`.
+    /// Takes note of an answer: asked for at local time `asked`, whole at local time `came`.
     #[must_use]
-    pub fn observe(self, date: DateTime<Utc>, now: DateTime<Utc>) -> Self {
-        let distance = date - now;
-        if (distance - self.0).abs() > Self::BLUR {
-            if distance.abs() > Self::BLUR {
-                Self(distance)
-            } else {
-                Self::default()
-            }
-        } else {
+    pub fn observe(self, date: DateTime<Utc>, asked: DateTime<Utc>, came: DateTime<Utc>) -> Self {
+        let fits = |distance: TimeDelta| {
+            asked + distance - Self::BLUR <= date && date <= came + distance + Self::BLUR
+        };
+        if fits(self.0) {
             self
+        } else if fits(TimeDelta::zero()) {
+            Self::default()
+        } else if date > came {
+            Self(date - came)
+        } else {
+            Self(date - asked)
         }
     }
 
@@ -64,17 +66,29 @@ mod tests {
 
     #[test]
     fn a_clock_that_is_right_within_the_blur_is_left_alone() {
-        let correction = Correction::default().observe(at(99), at(100));
+        let correction = Correction::default().observe(at(99), at(100), at(100));
         assert_eq!(correction.distance(), TimeDelta::zero());
     }
 
     #[test]
+    fn a_slow_answer_does_not_look_like_a_wrong_clock() {
+        let correction = Correction::default().observe(at(100), at(100), at(130));
+        assert_eq!(correction, Correction::default());
+    }
+
+    #[test]
     fn a_wrong_clock_is_corrected_and_put_back_when_it_is_mended() {
-        let correction = Correction::default().observe(at(400), at(100));
+        let correction = Correction::default().observe(at(400), at(100), at(100));
         assert_eq!(correction.apply(at(100)), at(400));
-        let steady = correction.observe(at(401), at(102));
+        let steady = correction.observe(at(401), at(102), at(103));
         assert_eq!(steady, correction);
-        let mended = correction.observe(at(500), at(500));
+        let mended = correction.observe(at(500), at(500), at(501));
         assert_eq!(mended, Correction::default());
+    }
+
+    #[test]
+    fn a_clock_that_is_ahead_is_corrected_too() {
+        let correction = Correction::default().observe(at(100), at(7300), at(7301));
+        assert_eq!(correction.apply(at(7300)), at(100));
     }
 }

@@ -31,6 +31,7 @@ impl Coverage {
         let origin = schedule.floor(now - settings.start);
         Self {
             head: Head {
+                slot_ms: schedule.slot().num_milliseconds(),
                 origin,
                 tail_from: origin,
                 unread: Spans::default(),
@@ -74,6 +75,12 @@ impl Coverage {
             self.head.tail_from = limit;
         }
         self.head.tail_from
+    }
+
+    /// The clock was set back to `now`: the tail must not wait for it to come round again.
+    pub fn set_back(&mut self, settings: &Settings, now: DateTime<Utc>) {
+        let from = now - settings.overlap;
+        self.head.tail_from = self.head.tail_from.min(from.max(self.head.origin));
     }
 
     /// A tail read from `from`, begun at `began`, is complete and acked.

@@ -36,8 +36,8 @@ use crate::{
     graph::{Answer, Client, Disposition, GraphError, query},
     outlet::{Delivery, OutletError},
     record::{Batch, Key, Origin},
-    state::{Counts, State, StateError, WriteFailed},
-    stream::Stream,
+    state::{Counts, Saved, State, StateError, WriteFailed},
+    stream::{Kind, Stream},
     telemetry::Repeats,
 };
 
@@ -70,6 +70,7 @@ enum Done {
     Fetched {
         fetch: Fetch,
         answer: Answer,
+        asked: DateTime<Utc>,
         share: Share,
     },
     Delivered {
@@ -79,7 +80,7 @@ enum Done {
     },
     Saved(Result<(), WriteFailed>),
     /// There is a token, or a reason why not.
-    Token(Result<(), GraphError>),
+    Token(Result<Option<DateTime<Utc>>, GraphError>),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -115,6 +116,8 @@ pub struct Driver {
     memory: Memory,
     token: TokenState,
     settings: Settings,
+    /// Each stream as it was saved, until the ledger takes it over.
+    saved: BTreeMap<Stream, Option<Coverage>>,
     ledger: Ledger,
     correction: Correction,
     /// Where the next page of each read in flight is.
@@ -153,6 +156,7 @@ impl Driver {
             .iter()
             .map(|stream| {
                 let saved = parts.state.coverage(parts.tenant, *stream)?;
+                check_slots(saved.as_ref(), &parts.settings)?;
                 Ok((*stream, saved.map(Coverage::restore)))
             })
             .collect::<Result<BTreeMap<_, _>, StateError>>()?;
@@ -162,7 +166,8 @@ impl Driver {
             .map(|stream| (*stream, Arc::new(Semaphore::new(BATCHES_IN_FLIGHT))))
             .collect();
         Ok(Self {
-            ledger: Ledger::new(parts.settings.clone(), streams, parts.clock.now()),
+            ledger: Ledger::new(parts.settings.clone(), BTreeMap::new(), parts.clock.now()),
+            saved: streams,
             tenant: parts.tenant,
             client: parts.client,
             state: parts.state,
@@ -188,21 +193,50 @@ impl Driver {
     /// # Errors
     /// [`Halt`] when it cannot go on.
     pub async fn run(mut self, mut stop: watch::Receiver<bool>) -> Result<(), Halt> {
+        // The first token tells Graph's time as well, and no window is planned before it is known.
+        while !self.client.has_token() {
+            let wait = token_wait(self.token.failures);
+            let asked = self.clock.now();
+            let client = Arc::clone(&self.client);
+            let token = async move {
+                sleep(wait).await;
+                client.get_token().await
+            };
+            tokio::select! {
+                () = told_to(&mut stop) => return Ok(()),
+                outcome = token => {
+                    if let Ok(Some(date)) = outcome {
+                        self.observe_date(date, asked);
+                    }
+                    self.token(outcome.map(|_| ()))?;
+                }
+            }
+        }
+        let streams = std::mem::take(&mut self.saved);
+        self.ledger = Ledger::new(self.settings.clone(), streams, self.now());
+        for (stream, changes) in self.ledger.first_save() {
+            self.state.save(self.tenant, stream, changes).await?;
+        }
         let mut wake = self.take(Input::Tick);
         loop {
             let sleep: OptionFuture<_> = wake.map(sleep_until).into();
-            let input = tokio::select! {
-                // An error says that whoever could stop us is gone.
-                _ = stop.wait_for(|stop| *stop) => break,
-                Some(done) = self.fetches.next() => self.done(done)?,
-                Some(done) = self.work.next() => self.done(done)?,
-                Some(()) = sleep => Some(Input::Tick),
+            let done = tokio::select! {
+                () = told_to(&mut stop) => return self.drain().await,
+                Some(done) = self.fetches.next() => self.done(done),
+                Some(done) = self.work.next() => self.done(done),
+                Some(()) = sleep => Ok(Some(Input::Tick)),
             };
-            if let Some(input) = input {
-                wake = self.take(input);
+            match done {
+                Ok(Some(input)) => wake = self.take(input),
+                Ok(None) => {}
+                Err(halt) => {
+                    // What is being delivered may still be acked; the first fault is the one to
+                    // tell.
+                    let _ = self.drain().await;
+                    return Err(halt);
+                }
             }
         }
-        self.drain().await
     }
 
     /// Gives an input to the ledger and performs what it says, until it asks for nothing more.
@@ -287,6 +321,7 @@ impl Driver {
         };
         let following = self.links.contains_key(&fetch.read);
         let client = Arc::clone(&self.client);
+        let asked = self.clock.now();
         // A task of its own: splitting a page takes a while, and the loop must not wait for it.
         let task = tokio::spawn(async move { client.page(fetch.stream, &url, following).await });
         self.fetches.push(
@@ -300,6 +335,7 @@ impl Driver {
                 Done::Fetched {
                     fetch,
                     answer,
+                    asked,
                     share,
                 }
             }
@@ -312,8 +348,14 @@ impl Driver {
             Done::Fetched {
                 fetch,
                 answer,
+                asked,
                 share,
-            } => self.fetched(fetch, answer, share).map(Some),
+            } => {
+                if let Some(date) = answer.date {
+                    self.observe_date(date, asked);
+                }
+                self.fetched(fetch, answer, share).map(Some)
+            }
             Done::Delivered {
                 page,
                 keys,
@@ -326,7 +368,7 @@ impl Driver {
                 outcome?;
                 Ok(None)
             }
-            Done::Token(outcome) => self.token(outcome).map(Some),
+            Done::Token(outcome) => self.token(outcome.map(|_| ())).map(Some),
         }
     }
 
@@ -351,9 +393,6 @@ impl Driver {
     }
 
     fn fetched(&mut self, fetch: Fetch, answer: Answer, share: Share) -> Result<Input, Halt> {
-        if let Some(date) = answer.date {
-            self.observe_date(date);
-        }
         let page = match answer.outcome {
             Ok(page) => page,
             Err(error) => return self.failed(fetch, error),
@@ -396,15 +435,20 @@ impl Driver {
         Ok(self.acked(id).unwrap_or(Input::Tick))
     }
 
-    fn observe_date(&mut self, date: DateTime<Utc>) {
+    fn observe_date(&mut self, date: DateTime<Utc>, asked: DateTime<Utc>) {
         let before = self.correction;
-        self.correction = before.observe(date, self.clock.now());
-        if self.correction != before {
-            warn!(
-                tenant = %self.tenant,
-                "the local clock is {} s behind Graph's; Graph's is used",
-                self.correction.distance().num_seconds()
-            );
+        self.correction = before.observe(date, asked, self.clock.now());
+        if self.correction == before {
+            return;
+        }
+        match self.correction.distance().num_seconds() {
+            0 => info!(tenant = %self.tenant, "the local clock agrees with Graph's again"),
+            behind @ 1.. => {
+                warn!(tenant = %self.tenant, "the local clock is {behind} s behind Graph's; Graph's is used");
+            }
+            ahead => {
+                warn!(tenant = %self.tenant, "the local clock is {} s ahead of Graph's; Graph's is used", -ahead);
+            }
         }
     }
 
@@ -424,7 +468,10 @@ impl Driver {
                         "the stream is unavailable and tried again in {retry} min; the others go on"
                     )
                 }
-                Disposition::FilterRefused => "the stream is read whole, if its kind allows".into(),
+                Disposition::FilterRefused if fetch.stream.entry().kind == Kind::Versions => {
+                    "the stream is read whole instead".into()
+                }
+                Disposition::FilterRefused => "the stream is unavailable; the others go on".into(),
                 _ => "it is tried again".into(),
             };
             warn!(tenant = %self.tenant, stream = %fetch.stream, "{error}; {then}");
@@ -529,7 +576,8 @@ impl Driver {
                 self.take(input);
             }
         }
-        Ok(self.acked(id))
+        // A tick, if nothing else: what was taken above may have changed when to wake.
+        Ok(Some(self.acked(id).unwrap_or(Input::Tick)))
     }
 
     /// The page's ack, once nothing of it is on its way or waiting.
@@ -587,6 +635,23 @@ impl Driver {
                 Action::Fetch(_) | Action::Forget(_) => None,
             })
             .collect()
+    }
+}
+
+/// Waits until the driver is told to stop, or until whoever could tell it is gone.
+async fn told_to(stop: &mut watch::Receiver<bool>) {
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
+/// What was saved by slot can only be read with slots of the same length.
+fn check_slots(saved: Option<&Saved>, settings: &Settings) -> Result<(), StateError> {
+    let is = settings.schedule.slot().num_milliseconds();
+    match saved {
+        Some((head, _)) if head.slot_ms != is => Err(StateError::OtherSlots {
+            was: head.slot_ms / 1000,
+            is: is / 1000,
+        }),
+        _ => Ok(()),
     }
 }
 

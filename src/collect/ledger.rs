@@ -92,6 +92,8 @@ pub struct Ledger {
     /// Which stream each read in flight belongs to.
     reads: BTreeMap<ReadId, Stream>,
     next_read: ReadId,
+    /// The latest step.
+    latest: DateTime<Utc>,
     stopping: bool,
 }
 
@@ -124,8 +126,17 @@ impl Ledger {
             budgets,
             reads: BTreeMap::new(),
             next_read: ReadId::default(),
+            latest: now,
             stopping: false,
         }
+    }
+
+    /// What to save before the first request: where each stream starts is a promise from then on.
+    pub fn first_save(&mut self) -> Vec<(Stream, Changes)> {
+        let streams = self.streams.iter_mut();
+        streams
+            .map(|(stream, ledger)| (*stream, ledger.changes()))
+            .collect()
     }
 
     /// The stream's own part, for those who report on it.
@@ -137,6 +148,10 @@ impl Ledger {
     /// Takes an input and says what to do. At most one request is asked for in one step, and none
     /// without `room`: whether there is memory for a page is the driver's to know.
     pub fn step(&mut self, input: Input, now: DateTime<Utc>, room: bool) -> Step {
+        if now < self.latest {
+            self.set_back(now);
+        }
+        self.latest = now;
         let mut step = Step::default();
         match input {
             Input::Tick => {}
@@ -156,7 +171,22 @@ impl Ledger {
         step
     }
 
+    /// The clock was set back: nothing may wait for a moment that is far away now.
+    fn set_back(&mut self, now: DateTime<Utc>) {
+        for budget in self.budgets.values_mut() {
+            budget.set_back(now);
+        }
+        for stream in self.streams.values_mut() {
+            stream.set_back(&self.settings, now);
+        }
+    }
+
     fn page(&mut self, id: ReadId, more: bool, now: DateTime<Utc>) {
+        if let Some(stream) = self.reads.get(&id)
+            && let Some(budget) = self.budgets.get_mut(&stream.entry().bucket)
+        {
+            budget.answered();
+        }
         if let Some(read) = self.read_mut(id) {
             read.pages += 1;
             read.unacked += 1;
@@ -219,8 +249,8 @@ impl Ledger {
         if let Disposition::Throttle { after } = disposition
             && let Some(budget) = self.budgets.get_mut(&stream.entry().bucket)
         {
-            let wait = after.and_then(|after| TimeDelta::from_std(after).ok());
-            budget.hold(now + wait.unwrap_or(UNTOLD_THROTTLE));
+            let told = after.and_then(|after| TimeDelta::from_std(after).ok());
+            budget.throttled(told, now);
         }
         if disposition == Disposition::HaltTenant {
             self.stopping = true;
@@ -291,10 +321,6 @@ impl Ledger {
         self.streams.get_mut(stream)?.read_mut(id)
     }
 }
-
-/// How long a bucket waits when Graph throttles without saying how long: a whole span of the
-/// reports limit.
-const UNTOLD_THROTTLE: TimeDelta = TimeDelta::seconds(10);
 
 #[cfg(test)]
 #[path = "ledger_tests.rs"]

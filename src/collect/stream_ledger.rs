@@ -201,6 +201,21 @@ impl StreamLedger {
         }
     }
 
+    /// The clock was set back to `now`.
+    pub fn set_back(&mut self, settings: &Settings, now: DateTime<Utc>) {
+        self.next = self.next.min(now);
+        self.saved = self.saved.min(now);
+        let longest = now + settings.unavailable_retry;
+        self.quiet_until = self.quiet_until.map(|until| until.min(longest));
+        for read in self.reads.values_mut() {
+            read.began = read.began.min(now);
+            if let Stage::Ready(ready) = read.stage {
+                read.stage = Stage::Ready(ready.min(now));
+            }
+        }
+        self.coverage.set_back(settings, now);
+    }
+
     pub fn read_mut(&mut self, id: ReadId) -> Option<&mut Read> {
         self.reads.get_mut(&id)
     }
@@ -281,8 +296,7 @@ impl StreamLedger {
                 } else {
                     (self.page_size / 2).max(1)
                 };
-                self.reads.remove(&id);
-                vec![id]
+                self.give_up(id, now)
             }
             Disposition::FilterRefused if self.stream.entry().kind == Kind::Versions => {
                 self.whole = true;
@@ -304,7 +318,10 @@ impl StreamLedger {
         read.attempts += 1;
         if read.attempts >= ATTEMPTS {
             self.slice = (self.slice / 2).max(1);
-            return self.give_up(id, now);
+            let given_up = self.give_up(id, now);
+            let quiet = self.quiet_until.unwrap_or(now);
+            self.quiet_until = Some(quiet.max(now + told));
+            return given_up;
         }
         read.stage = Stage::Ready(now + backoff(read.attempts).max(told));
         Vec::new()

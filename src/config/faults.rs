@@ -81,7 +81,7 @@ pub fn deserialize<T: DeserializeOwned + Default>(mut tree: Value, faults: &mut 
                     // Emptied already and still no fit: a list of plain values. The list goes.
                     node.truncate(node.rfind('/').unwrap_or(0));
                 } else {
-                    faults.add(&place, remedy(&message));
+                    faults.add(&place, remedy(&place, &message));
                 }
                 if node.is_empty() || !take_out(&mut tree, &node) {
                     return T::default();
@@ -91,8 +91,14 @@ pub fn deserialize<T: DeserializeOwned + Default>(mut tree: Value, faults: &mut 
     }
 }
 
-/// serde's own wording, made into what to do.
-fn remedy(message: &str) -> String {
+/// serde's own wording, made into what to do. It repeats the value that does not fit, which must
+/// not be said of a secret that was written where only its place belongs.
+fn remedy(place: &str, message: &str) -> String {
+    if place.contains("client_secret") {
+        return "name where the secret is, `env: NAME` or `file: PATH`; the secret itself does \
+                not belong here"
+            .into();
+    }
     let Some(key) = unknown_field(message) else {
         return message.to_owned();
     };

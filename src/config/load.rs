@@ -81,8 +81,12 @@ fn tree(text: &str, format: Format) -> Result<Value, String> {
     match format {
         Format::Yaml => serde_saphyr::from_str(text)
             .map_err(|error| format!("is not valid YAML: {}", first_line(&error.to_string()))),
-        Format::Toml => toml::from_str(text)
-            .map_err(|error| format!("is not valid TOML: {}", error.to_string().trim_end())),
+        // Its full text repeats the line, which may hold what is not to be shown.
+        Format::Toml => toml::from_str(text).map_err(|error: toml::de::Error| {
+            let before = error.span().and_then(|span| text.get(..span.start));
+            let line = 1 + before.unwrap_or_default().matches('\n').count();
+            format!("is not valid TOML: line {line}: {}", error.message())
+        }),
         Format::Json => {
             serde_json::from_str(text).map_err(|error| format!("is not valid JSON: {error}"))
         }
@@ -394,6 +398,9 @@ fn check_collect(collect: &super::Collect, faults: &mut Faults) {
             "Graph keeps 30 days at most; use 2592000 or less",
         );
     }
+    if collect.slot_secs.get() > DAY {
+        faults.add("collect.slot_secs", "must be 86400 (a day) or less");
+    }
     let ages = &collect.reread_ages_secs;
     if ages.is_empty() {
         faults.add(
@@ -413,7 +420,7 @@ fn check_collect(collect: &super::Collect, faults: &mut Faults) {
             format!("must be at least poll_secs, which is {}", collect.poll_secs),
         );
     }
-    if collect.overlap_secs > 2 * collect.slot_secs.get() {
+    if collect.overlap_secs > collect.slot_secs.get().saturating_mul(2) {
         faults.add(
             "collect.overlap_secs",
             "must be at most two slots (2 x slot_secs); older time is read again by its ages",

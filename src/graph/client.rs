@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::SystemTime};
 
+use azure_core::credentials::Secret;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use http::{HeaderMap, Request, StatusCode, header};
@@ -53,60 +54,35 @@ impl Client {
     /// Gets a token. Done ahead of requests, so that those that were granted by the budget leave
     /// when they were granted, and not all at once when the token comes.
     ///
+    /// Returns what time it is at the token endpoint, if that is known.
+    ///
     /// # Errors
     /// [`GraphError::Token`].
-    pub async fn get_token(&self) -> Result<(), GraphError> {
+    pub async fn get_token(&self) -> Result<Option<DateTime<Utc>>, GraphError> {
         self.tokens.get().await?;
-        Ok(())
+        Ok(self.tokens.date())
     }
 
     /// Fetches one page. `following` says that `url` is the nextLink of an earlier one.
     ///
-    /// A token that Graph refuses is replaced once: single backends have been seen to refuse valid
-    /// ones. Anything else is the ledger's to try again, since every request costs budget.
+    /// A token that Graph refuses is forgotten: single backends have been seen to refuse valid
+    /// ones. To try again is the ledger's, since every request costs budget.
     pub async fn page(&self, stream: Stream, url: &Url, following: bool) -> Answer {
-        let answer = self.try_page(stream, url, following).await;
-        match answer.outcome {
-            Err(GraphError::TokenRefused { .. }) => {
-                self.tokens.forget();
-                self.try_page(stream, url, following).await
-            }
-            _ => answer,
+        match self.try_page(stream, url, following).await {
+            Ok(answer) => answer,
+            Err(error) => Answer {
+                outcome: Err(error),
+                date: None,
+            },
         }
     }
 
-    async fn try_page(&self, stream: Stream, url: &Url, following: bool) -> Answer {
-        let response = match self.send(url).await {
-            Ok(response) => response,
-            Err(error) => {
-                return Answer {
-                    outcome: Err(error),
-                    date: None,
-                };
-            }
-        };
-        let (parts, body) = response.into_parts();
-        let date = text(&parts.headers, header::DATE)
-            .and_then(|text| httpdate::parse_http_date(text).ok());
-        let outcome = if parts.status == StatusCode::OK {
-            page::split(body.into(), stream, &self.cloud)
-        } else {
-            let wait = retry_after(text(&parts.headers, header::RETRY_AFTER), date);
-            Err(GraphError::read(
-                stream,
-                parts.status,
-                wait,
-                &body,
-                following,
-            ))
-        };
-        Answer {
-            outcome,
-            date: date.map(|date: SystemTime| date.into()),
-        }
-    }
-
-    async fn send(&self, url: &Url) -> Result<http::Response<Bytes>, GraphError> {
+    async fn try_page(
+        &self,
+        stream: Stream,
+        url: &Url,
+        following: bool,
+    ) -> Result<Answer, GraphError> {
         // The last gate before the token leaves: whatever built the URL, it goes nowhere else.
         if !self.cloud.owns(url) {
             return Err(GraphError::ForeignNextLink {
@@ -114,6 +90,27 @@ impl Client {
             });
         }
         let token = self.tokens.get().await?;
+        let response = self.send(url, &token).await?;
+        let (parts, body) = response.into_parts();
+        let date = text(&parts.headers, header::DATE)
+            .and_then(|text| httpdate::parse_http_date(text).ok());
+        let outcome = if parts.status == StatusCode::OK {
+            page::split(body.into(), stream, &self.cloud)
+        } else {
+            let wait = retry_after(text(&parts.headers, header::RETRY_AFTER), date);
+            let error = GraphError::read(stream, parts.status, wait, &body, following);
+            if matches!(error, GraphError::TokenRefused { .. }) {
+                self.tokens.forget(&token);
+            }
+            Err(error)
+        };
+        Ok(Answer {
+            outcome,
+            date: date.map(|date: SystemTime| date.into()),
+        })
+    }
+
+    async fn send(&self, url: &Url, token: &Secret) -> Result<http::Response<Bytes>, GraphError> {
         let request = Request::get(url.as_str())
             .header(header::AUTHORIZATION, format!("Bearer {}", token.secret()))
             .header(header::ACCEPT, "application/json")

@@ -33,7 +33,7 @@ pub enum GraphError {
     PageTokenExpired,
     #[error("Graph refuses the page size; at most {max} rows are allowed")]
     PageTooLarge { max: u32 },
-    #[error("Graph refuses a new token as well (401 {code}): {message}")]
+    #[error("Graph refuses the token (401 {code} {message}); a new one is asked for")]
     TokenRefused { code: String, message: String },
     #[error(
         "the permission {permission} is missing (403): grant it to the app as an application \
@@ -94,9 +94,10 @@ impl GraphError {
     pub fn disposition(&self) -> Disposition {
         match self {
             Self::Transport(TransportError::TimedOut { .. }) => Disposition::RestartWindow,
-            Self::Transport(_) | Self::BrokenPage(_) | Self::TokenRefused { .. } => {
-                Disposition::Retry { after: None }
-            }
+            Self::Transport(_)
+            | Self::BrokenPage(_)
+            | Self::TokenRefused { .. }
+            | Self::Unexpected { .. } => Disposition::Retry { after: None },
             Self::Token(error) if error.is_permanent() => Disposition::HaltTenant,
             Self::Token(_) => Disposition::Retry { after: None },
             Self::Throttled { retry_after } => Disposition::Throttle {
@@ -111,8 +112,7 @@ impl GraphError {
             | Self::DirectoryReadMissing
             | Self::NoLicence { .. }
             | Self::ConditionalAccess
-            | Self::NotOffered { .. }
-            | Self::Unexpected { .. } => Disposition::Unavailable,
+            | Self::NotOffered { .. } => Disposition::Unavailable,
             Self::FilterRefused { .. } => Disposition::FilterRefused,
         }
     }
@@ -138,12 +138,10 @@ impl GraphError {
             },
             // microsoft-graph-docs #2789 and #7618, msgraph-sdk-dotnet #1006: the code has come
             // with 401 and with 403.
-            401 | 403 if contains(&code, "NonPremiumTenant") || says("premium license") => {
-                Self::NoLicence {
-                    status: number,
-                    licence: stream.entry().licence.into(),
-                }
-            }
+            401 | 403 if contains(&code, "NonPremiumTenant") || says("licens") => Self::NoLicence {
+                status: number,
+                licence: stream.entry().licence.into(),
+            },
             401 if says("not provisioned") => Self::NoLicence {
                 status: number,
                 licence: stream.entry().licence.into(),
@@ -153,7 +151,8 @@ impl GraphError {
                 Self::DirectoryReadMissing
             }
             403 if contains(&code, "insufficient_claims") => Self::ConditionalAccess,
-            403 => Self::PermissionMissing {
+            // Without a code it is no answer of Graph's, but of something on the way.
+            403 if !code.is_empty() => Self::PermissionMissing {
                 permission: permission_in(&message)
                     .unwrap_or_else(|| stream.entry().permission.into()),
             },
@@ -163,6 +162,7 @@ impl GraphError {
             // microsoft-graph-docs #8612, msgraph-sdk-powershell #451 and #1388: no stable code,
             // sometimes an empty one.
             400 if following && says("token") => Self::PageTokenExpired,
+            404 if following => Self::PageTokenExpired,
             400 | 404 if says("Resource not found for the segment") => Self::NotOffered {
                 status: number,
                 message,
@@ -353,7 +353,8 @@ mod tests {
             disposition(429, "TooManyRequests", ""),
             D::Throttle { after: None }
         );
-        assert_eq!(disposition(418, "", ""), D::Unavailable);
+        assert_eq!(disposition(418, "", ""), D::Retry { after: None });
+        assert_eq!(disposition(403, "", ""), D::Retry { after: None });
     }
 
     #[test]

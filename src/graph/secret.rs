@@ -20,6 +20,8 @@ pub struct SecretSource {
 pub enum SecretError {
     #[error("name one place: either `env`, an environment variable, or `file`, a path")]
     NotOnePlace,
+    #[error("`env` is not the name of an environment variable: letters, digits and underscores")]
+    NotAName,
     #[error("the environment variable {0} is not set; set it to the client secret's value")]
     NotSet(String),
     #[error("cannot read {path}: {source}")]
@@ -38,6 +40,8 @@ impl SecretSource {
     /// [`SecretError`], naming the place and never the secret.
     pub fn read(&self) -> Result<Secret, SecretError> {
         let (place, text) = match (&self.env, &self.file) {
+            // What is no name may be the secret itself, and is not repeated.
+            (Some(name), None) if !is_name(name) => return Err(SecretError::NotAName),
             (Some(name), None) => {
                 let text = env::var(name).map_err(|_| SecretError::NotSet(name.clone()))?;
                 (name.clone(), text)
@@ -58,6 +62,11 @@ impl SecretSource {
         }
         Ok(Secret::new(text.to_owned()))
     }
+}
+
+fn is_name(name: &str) -> bool {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    !name.is_empty() && !name.starts_with(|c: char| c.is_ascii_digit()) && name.chars().all(allowed)
 }
 
 #[cfg(test)]

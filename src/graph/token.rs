@@ -17,6 +17,7 @@ use azure_core::{
 };
 use azure_identity::{ClientSecretCredential, ClientSecretCredentialOptions};
 use bytes::Bytes;
+use chrono::{DateTime, Utc};
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -75,13 +76,10 @@ pub struct Tokens {
     secret: SecretSource,
     cloud: Cloud,
     transport: Arc<dyn Transport>,
-    held: Mutex<Held>,
-}
-
-#[derive(Default)]
-struct Held {
-    credential: Option<Arc<dyn TokenCredential>>,
-    token: Option<(Secret, Instant)>,
+    /// The latest token, and until when it is fresh.
+    held: Mutex<Option<(Secret, Instant)>>,
+    /// The `Date` of the token endpoint's latest answer.
+    date: Arc<Mutex<Option<DateTime<Utc>>>>,
 }
 
 impl Tokens {
@@ -100,6 +98,7 @@ impl Tokens {
             cloud,
             transport,
             held: Mutex::default(),
+            date: Arc::default(),
         }
     }
 
@@ -107,7 +106,7 @@ impl Tokens {
     #[must_use]
     pub fn fresh(&self) -> Option<Secret> {
         let held = self.lock();
-        let (token, until) = held.token.as_ref()?;
+        let (token, until) = held.as_ref()?;
         (Instant::now() < *until).then(|| token.clone())
     }
 
@@ -126,25 +125,37 @@ impl Tokens {
         let life = Duration::try_from(life).unwrap_or_default();
         // Renewed five minutes ahead, as azure_identity does; sooner where a token lives for less.
         let fresh = life.saturating_sub((life / 10).min(Duration::from_secs(300)));
-        self.lock().token = Some((token.token.clone(), Instant::now() + fresh));
+        if token.token.secret().is_empty() || fresh.is_zero() {
+            return Err(TokenError::Transient(
+                "the token endpoint's answer holds no token that lasts".into(),
+            ));
+        }
+        *self.lock() = Some((token.token.clone(), Instant::now() + fresh));
         Ok(token.token)
     }
 
-    /// Forgets the token, for one that Graph refuses before its time.
-    pub fn forget(&self) {
-        *self.lock() = Held::default();
+    /// What time it was at the token endpoint when it last answered.
+    #[must_use]
+    pub fn date(&self) -> Option<DateTime<Utc>> {
+        *self.date.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn lock(&self) -> MutexGuard<'_, Held> {
+    /// Forgets a token that Graph refuses before its time, unless it was replaced meanwhile.
+    pub fn forget(&self, refused: &Secret) {
+        let mut held = self.lock();
+        let is_held = |(token, _): &(Secret, Instant)| token.secret() == refused.secret();
+        if held.as_ref().is_some_and(is_held) {
+            *held = None;
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<(Secret, Instant)>> {
         // What is guarded is replaced whole, so a panic elsewhere cannot leave it half done.
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// A credential with the secret as it is now: a rotated one is found at the next renewal.
     fn credential(&self) -> Result<Arc<dyn TokenCredential>, TokenError> {
-        let mut held = self.lock();
-        if let Some(credential) = &held.credential {
-            return Ok(Arc::clone(credential));
-        }
         let mut cloud = CustomConfiguration::default();
         cloud.authority_host = self.cloud.authority().as_str().to_owned();
         let options = ClientSecretCredentialOptions {
@@ -152,9 +163,10 @@ impl Tokens {
                 cloud: Some(Arc::new(CloudConfiguration::Custom(cloud))),
                 // When to ask again is the ledger's to decide.
                 retry: RetryOptions::none(),
-                transport: Some(AzureTransport::new(Arc::new(Adapter(Arc::clone(
-                    &self.transport,
-                ))))),
+                transport: Some(AzureTransport::new(Arc::new(Adapter {
+                    transport: Arc::clone(&self.transport),
+                    date: Arc::clone(&self.date),
+                }))),
                 ..ClientOptions::default()
             },
         };
@@ -165,7 +177,6 @@ impl Tokens {
             Some(options),
         )
         .map_err(|error| TokenError::Transient(error.to_string()))?;
-        held.credential = Some(Arc::clone(&made) as Arc<dyn TokenCredential>);
         Ok(made)
     }
 
@@ -175,11 +186,13 @@ impl Tokens {
         while let Some(current) = cause {
             if let Some(azure) = current.downcast_ref::<AzureError>()
                 && let ErrorKind::HttpResponse {
+                    status,
                     error_code: Some(codes),
                     ..
                 } = azure.kind()
             {
-                return self.refusal(codes, &azure.to_string());
+                let busy = matches!(u16::from(*status), 429 | 500..=599);
+                return self.refusal(codes, &azure.to_string(), busy);
             }
             if let Some(transport) = current.downcast_ref::<TransportError>() {
                 return TokenError::Transient(transport.to_string());
@@ -189,26 +202,24 @@ impl Tokens {
         TokenError::Transient("the token endpoint's answer cannot be read".into())
     }
 
-    fn refusal(&self, codes: &str, description: &str) -> TokenError {
-        let first = codes.split(',').next().unwrap_or(codes);
-        match first.parse::<u32>() {
+    fn refusal(&self, codes: &str, description: &str, busy: bool) -> TokenError {
+        let client_id = self.client_id;
+        let code = codes.split(',').next().unwrap_or(codes).parse::<u32>();
+        match code {
+            // Whatever its code, an endpoint in trouble is asked again.
+            _ if busy => TokenError::Transient(one_line(description)),
             Ok(7_000_215) => TokenError::WrongSecret,
-            Ok(7_000_222) => TokenError::ExpiredSecret {
-                client_id: self.client_id,
-            },
-            Ok(700_016) => TokenError::UnknownApp {
-                client_id: self.client_id,
-            },
+            Ok(7_000_222) => TokenError::ExpiredSecret { client_id },
+            Ok(700_016) => TokenError::UnknownApp { client_id },
             Ok(90_002) => TokenError::UnknownTenant {
                 tenant_id: self.tenant_id,
             },
-            // Entra's own passing faults: "Temporary server error", "service is unavailable".
-            Ok(90_033 | 50_196 | 90_006) => TokenError::Transient(one_line(description)),
-            Ok(code) => TokenError::Refused {
+            // The app is disabled; the assertion, scope or resource is wrong; conditional access.
+            Ok(code @ (7_000_112 | 700_027 | 70_011 | 50_001 | 53_003)) => TokenError::Refused {
                 code,
                 description: one_line(description),
             },
-            Err(_) => TokenError::Transient(one_line(description)),
+            _ => TokenError::Transient(one_line(description)),
         }
     }
 }
@@ -220,7 +231,10 @@ fn one_line(description: &str) -> String {
 
 /// azure_core's client over our transport.
 #[derive(Debug)]
-struct Adapter(Arc<dyn Transport>);
+struct Adapter {
+    transport: Arc<dyn Transport>,
+    date: Arc<Mutex<Option<DateTime<Utc>>>>,
+}
 
 #[async_trait]
 impl HttpClient for Adapter {
@@ -240,10 +254,13 @@ impl HttpClient for Adapter {
             Body::SeekableStream(_) => Bytes::new(),
         };
         let response = self
-            .0
+            .transport
             .send(builder.body(body).map_err(other)?)
             .await
             .map_err(|error| AzureError::new(ErrorKind::Io, error))?;
+        let date = response.headers().get(http::header::DATE);
+        let date = date.and_then(|date| httpdate::parse_http_date(date.to_str().ok()?).ok());
+        *self.date.lock().unwrap_or_else(PoisonError::into_inner) = date.map(DateTime::from);
         let mut headers = Headers::new();
         for (name, value) in response.headers() {
             if let Ok(value) = value.to_str() {

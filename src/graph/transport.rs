@@ -52,14 +52,31 @@ pub struct Network {
 impl Network {
     /// A client that trusts the system's roots, or the given CA alone.
     ///
-    /// `timeout` bounds a whole exchange; a connection must stand within ten seconds.
+    /// `timeout` bounds a whole exchange; a connection must stand within ten seconds. A proxy is
+    /// taken from the environment (`HTTPS_PROXY`, `NO_PROXY`).
     ///
     /// # Errors
     /// [`ClientError`] when the CA file cannot be used.
     pub fn new(ca_file: Option<&Path>, timeout: Duration) -> Result<Arc<Self>, ClientError> {
+        Self::build(ca_file, timeout, reqwest::Client::builder())
+    }
+
+    /// As [`Network::new`], without any proxy: for what must not leave this machine.
+    ///
+    /// # Errors
+    /// [`ClientError`] when TLS cannot be set up.
+    pub fn without_proxy(timeout: Duration) -> Result<Arc<Self>, ClientError> {
+        Self::build(None, timeout, reqwest::Client::builder().no_proxy())
+    }
+
+    fn build(
+        ca_file: Option<&Path>,
+        timeout: Duration,
+        builder: reqwest::ClientBuilder,
+    ) -> Result<Arc<Self>, ClientError> {
         // An error says that one is installed already.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let mut builder = reqwest::Client::builder()
+        let mut builder = builder
             .user_agent(concat!("vector-entra-id/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(Duration::from_secs(10))
             .timeout(timeout)

@@ -3,20 +3,22 @@
 //! A refusal does not say who is at fault: a sink that has lost its credentials and a record that
 //! no index takes look the same. So a refused batch is halved, ever more slowly while nothing is
 //! accepted, until the records at fault are alone. A record alone is set aside when it was refused
-//! for long enough *and* others were accepted meanwhile; until then it is tried again.
+//! for long enough *and* others of its stream were accepted meanwhile; until then it is tried again.
 
 use std::{
-    collections::VecDeque,
+    collections::{HashMap, VecDeque},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use tokio::time::{Instant, sleep};
 use tracing::{error, warn};
+use uuid::Uuid;
 
 use super::{DeadLetters, Disposition, Outlet, OutletError};
 use crate::{
     record::{Batch, Event},
+    stream::Stream,
     telemetry::Repeats,
 };
 
@@ -35,8 +37,8 @@ pub struct Delivery {
 
 /// What the deliveries of all streams know together.
 struct Shared {
-    /// When the pipeline last accepted something.
-    accepted: Option<Instant>,
+    /// When the pipeline last accepted something of a stream: the sinks behind it may differ.
+    accepted: HashMap<(Uuid, Stream), Instant>,
     repeats: Repeats,
 }
 
@@ -45,6 +47,8 @@ struct Part {
     batch: Batch,
     /// When it, or the whole it was part of, was first refused.
     refused: Option<Instant>,
+    /// How often it was refused while alone.
+    alone: u32,
 }
 
 /// What becomes of a part that was refused.
@@ -63,7 +67,7 @@ impl Delivery {
             dead_letters,
             refused_for,
             shared: Mutex::new(Shared {
-                accepted: None,
+                accepted: HashMap::new(),
                 repeats: Repeats::default(),
             }),
         }
@@ -77,11 +81,12 @@ impl Delivery {
         let mut parts = VecDeque::from([Part {
             batch,
             refused: None,
+            alone: 0,
         }]);
         let mut failures = 0;
         while let Some(part) = parts.pop_front() {
             let Err(error) = self.outlet.deliver(&part.batch).await else {
-                self.accept();
+                self.accept(&part.batch);
                 failures = 0;
                 continue;
             };
@@ -99,6 +104,7 @@ impl Delivery {
                             parts.push_front(Part {
                                 batch,
                                 refused: part.refused,
+                                alone: 0,
                             });
                         }
                     }
@@ -118,20 +124,24 @@ impl Delivery {
     ) -> Result<(), OutletError> {
         let first = part.refused.unwrap_or_else(Instant::now);
         let halves = part.batch.halves();
+        // Once alone it must be refused again: what refused the whole may have passed.
+        let long_enough = first.elapsed() >= self.refused_for && part.alone > 0;
         let fate = fate(
             halves.is_none(),
-            first.elapsed() >= self.refused_for,
-            self.accepted_since(first),
+            long_enough,
+            self.accepted_since(&part.batch, first),
         );
         match (fate, halves) {
             (Fate::Halve, Some(halves)) => parts.extend(halves.map(|batch| Part {
                 batch,
                 refused: Some(first),
+                alone: 0,
             })),
             (Fate::SetAside, _) if self.set_aside(&part.batch)? => return Ok(()),
             _ => parts.push_back(Part {
                 batch: part.batch,
                 refused: Some(first),
+                alone: part.alone + 1,
             }),
         }
         *failures += 1;
@@ -158,14 +168,16 @@ impl Delivery {
         Ok(true)
     }
 
-    fn accept(&self) {
-        self.lock().accepted = Some(Instant::now());
-    }
-
-    fn accepted_since(&self, moment: Instant) -> bool {
+    fn accept(&self, batch: &Batch) {
         self.lock()
             .accepted
-            .is_some_and(|accepted| accepted > moment)
+            .insert(stream_of(batch), Instant::now());
+    }
+
+    fn accepted_since(&self, batch: &Batch, moment: Instant) -> bool {
+        let shared = self.lock();
+        let accepted = shared.accepted.get(&stream_of(batch));
+        accepted.is_some_and(|accepted| *accepted > moment)
     }
 
     fn report(&self, batch: &Batch, error: &OutletError) {
@@ -200,6 +212,10 @@ fn fate(alone: bool, long_enough: bool, others_accepted: bool) -> Fate {
 /// 1, 2, 4, ... seconds, [`LONGEST_WAIT`] at most.
 fn wait(failures: u32) -> Duration {
     Duration::from_secs(1 << failures.saturating_sub(1).min(6)).min(LONGEST_WAIT)
+}
+
+fn stream_of(batch: &Batch) -> (Uuid, Stream) {
+    (batch.origin.tenant, batch.origin.stream)
 }
 
 fn name(event: &Event) -> String {

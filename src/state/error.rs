@@ -25,6 +25,11 @@ pub enum StateError {
     )]
     Unusable { path: PathBuf, reason: String },
     #[error(
+        "the state file was written with collect.slot_secs {was}, and the configuration says \
+         {is}: set it back, or give the source another state_dir"
+    )]
+    OtherSlots { was: i64, is: i64 },
+    #[error(
         "the state file {path} has version {found}, and this program knows {known}; use the \
          program that wrote it", path = .path.display()
     )]

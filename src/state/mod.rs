@@ -205,6 +205,7 @@ mod tests {
             to: at(300),
         });
         Head {
+            slot_ms: 300_000,
             origin: at(0),
             tail_from: at(900),
             unread,

@@ -8,6 +8,8 @@ use crate::time::Spans;
 /// A stream's place in its own time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Head {
+    /// The length of a slot, in milliseconds: what is saved is saved by slot.
+    pub slot_ms: i64,
     /// What lies before was never asked for.
     pub origin: DateTime<Utc>,
     /// Where the next tail read starts. Everything from `origin` to here has been read at least

@@ -265,3 +265,28 @@ fn the_example_and_the_reference_s_own_text_are_valid_but_for_their_secret() {
         assert!(config.is_ok(), "{}", config.unwrap_err());
     }
 }
+
+#[test]
+fn a_secret_that_was_written_into_the_file_is_not_repeated() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = valid(&dir);
+    let place = format!("{{file: {}}}", dir.path().join("secret").display());
+    for inline in [
+        "abc~8Q~xyz",
+        "{env: abc~8Q~xyz}",
+        "[abc~8Q~xyz]",
+        "{file: [abc~8Q~xyz]}",
+    ] {
+        let faults = yaml_faults(&config.replace(&place, inline));
+        says(&faults, "tenants[0].client_secret", "env");
+        assert!(
+            !faults.iter().any(|fault| fault.contains("8Q~")),
+            "{faults:?}"
+        );
+    }
+    let toml = faults("[[tenants]]\nclient_secret = abc~8Q~xyz\n", Format::Toml);
+    assert!(
+        toml[0].contains("line 2") && !toml[0].contains("8Q~"),
+        "{toml:?}"
+    );
+}

@@ -5,6 +5,7 @@
 mod document;
 mod faults;
 mod load;
+mod tenants;
 
 use std::{num::NonZeroU32, path::PathBuf, time::Duration};
 

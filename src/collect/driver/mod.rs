@@ -3,6 +3,9 @@
 //! One loop owns everything; what takes time (a request, a delivery) runs beside it and comes back
 //! as a [`Done`]. So nothing here is locked, and the ledger hears of things one after another.
 
+mod asking;
+mod delivering;
+
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
@@ -19,7 +22,7 @@ use tokio::{
     sync::{Semaphore, watch},
     time::{Instant, sleep, sleep_until, timeout_at},
 };
-use tracing::{debug, info, warn};
+use tracing::info;
 use url::Url;
 use uuid::Uuid;
 
@@ -29,15 +32,15 @@ use super::{
     coverage::Coverage,
     ledger::{Action, Fetch, Input},
     memory::Share,
-    pages::{Judged, Placed, judge_all, place},
+    pages::Placed,
     read::{Class, ReadId},
 };
 use crate::{
-    graph::{Answer, Client, Disposition, GraphError, query},
+    graph::{Answer, Client, GraphError},
     outlet::{Delivery, OutletError},
-    record::{Batch, Key, Origin},
+    record::Key,
     state::{Counts, Saved, State, StateError, WriteFailed},
-    stream::{Kind, Stream},
+    stream::Stream,
     telemetry::Repeats,
 };
 
@@ -275,26 +278,6 @@ impl Driver {
         }
     }
 
-    /// What a request needs before it may be asked for: a token, and memory for its page.
-    fn room(&mut self) -> Option<Share> {
-        if self.client.has_token() {
-            return self.memory.room();
-        }
-        if !self.token.asking {
-            self.token.asking = true;
-            let client = Arc::clone(&self.client);
-            let wait = token_wait(self.token.failures);
-            self.fetches.push(
-                async move {
-                    sleep(wait).await;
-                    Done::Token(client.get_token().await)
-                }
-                .boxed(),
-            );
-        }
-        None
-    }
-
     fn now(&self) -> DateTime<Utc> {
         self.correction.apply(self.clock.now())
     }
@@ -307,40 +290,6 @@ impl Driver {
             Duration::ZERO
         };
         Instant::now() + wait.max(least)
-    }
-
-    fn fetch(&mut self, fetch: Fetch, share: Share) {
-        let url = match self.links.get(&fetch.read) {
-            Some(next) => next.clone(),
-            None => query::first_page(
-                self.client.cloud(),
-                fetch.stream,
-                fetch.window.as_ref(),
-                fetch.page_size,
-            ),
-        };
-        let following = self.links.contains_key(&fetch.read);
-        let client = Arc::clone(&self.client);
-        let asked = self.clock.now();
-        // A task of its own: splitting a page takes a while, and the loop must not wait for it.
-        let task = tokio::spawn(async move { client.page(fetch.stream, &url, following).await });
-        self.fetches.push(
-            async move {
-                let answer = task.await.unwrap_or_else(|error| Answer {
-                    outcome: Err(GraphError::BrokenPage(format!(
-                        "reading it failed: {error}"
-                    ))),
-                    date: None,
-                });
-                Done::Fetched {
-                    fetch,
-                    answer,
-                    asked,
-                    share,
-                }
-            }
-            .boxed(),
-        );
     }
 
     fn done(&mut self, done: Done) -> Result<Option<Input>, Halt> {
@@ -370,227 +319,6 @@ impl Driver {
             }
             Done::Token(outcome) => self.token(outcome.map(|_| ())).map(Some),
         }
-    }
-
-    fn token(&mut self, outcome: Result<(), GraphError>) -> Result<Input, Halt> {
-        self.token.asking = false;
-        match outcome {
-            Ok(()) => self.token.failures = 0,
-            Err(error) if error.disposition() == Disposition::HaltTenant => {
-                return Err(Halt::Tenant {
-                    tenant: self.tenant,
-                    error,
-                });
-            }
-            Err(error) => {
-                self.token.failures += 1;
-                if self.repeats.is_due(error.to_string()) {
-                    warn!(tenant = %self.tenant, "{error}; it is tried again");
-                }
-            }
-        }
-        Ok(Input::Tick)
-    }
-
-    fn fetched(&mut self, fetch: Fetch, answer: Answer, share: Share) -> Result<Input, Halt> {
-        let page = match answer.outcome {
-            Ok(page) => page,
-            Err(error) => return self.failed(fetch, error),
-        };
-        let mut share = share;
-        // The lines of the page's events take about as much again as the page.
-        self.memory.fit(&mut share, page.bytes.saturating_mul(2));
-        let more = page.next.is_some();
-        match page.next {
-            Some(next) => self.links.insert(fetch.read, next),
-            None => self.links.remove(&fetch.read),
-        };
-        let placed = place(
-            fetch.stream,
-            &self.settings.schedule,
-            fetch.window.as_ref(),
-            page.records,
-        );
-        let id = PageId(self.next_page);
-        self.next_page += 1;
-        self.pages.insert(
-            id,
-            OpenPage {
-                read: fetch.read,
-                stream: fetch.stream,
-                class: fetch.class,
-                batches: 0,
-                waiting: placed,
-                found: BTreeMap::new(),
-                _share: share,
-            },
-        );
-        debug!(stream = %fetch.stream, class = ?fetch.class, more, "a page came");
-        let input = Input::Page {
-            read: fetch.read,
-            more,
-        };
-        self.take(input);
-        self.admit(id)?;
-        Ok(self.acked(id).unwrap_or(Input::Tick))
-    }
-
-    fn observe_date(&mut self, date: DateTime<Utc>, asked: DateTime<Utc>) {
-        let before = self.correction;
-        self.correction = before.observe(date, asked, self.clock.now());
-        if self.correction == before {
-            return;
-        }
-        match self.correction.distance().num_seconds() {
-            0 => info!(tenant = %self.tenant, "the local clock agrees with Graph's again"),
-            behind @ 1.. => {
-                warn!(tenant = %self.tenant, "the local clock is {behind} s behind Graph's; Graph's is used");
-            }
-            ahead => {
-                warn!(tenant = %self.tenant, "the local clock is {} s ahead of Graph's; Graph's is used", -ahead);
-            }
-        }
-    }
-
-    fn failed(&mut self, fetch: Fetch, error: GraphError) -> Result<Input, Halt> {
-        let disposition = error.disposition();
-        if disposition == Disposition::HaltTenant {
-            return Err(Halt::Tenant {
-                tenant: self.tenant,
-                error,
-            });
-        }
-        if self.repeats.is_due(format!("{} {error}", fetch.stream)) {
-            let then = match disposition {
-                Disposition::Unavailable => {
-                    let retry = self.settings.unavailable_retry.num_minutes();
-                    format!(
-                        "the stream is unavailable and tried again in {retry} min; the others go on"
-                    )
-                }
-                Disposition::FilterRefused if fetch.stream.entry().kind == Kind::Versions => {
-                    "the stream is read whole instead".into()
-                }
-                Disposition::FilterRefused => "the stream is unavailable; the others go on".into(),
-                _ => "it is tried again".into(),
-            };
-            warn!(tenant = %self.tenant, stream = %fetch.stream, "{error}; {then}");
-        }
-        Ok(Input::Failed {
-            read: fetch.read,
-            disposition,
-        })
-    }
-
-    /// Judges what waits of a page and sends what is to be delivered on its way.
-    fn admit(&mut self, id: PageId) -> Result<(), Halt> {
-        let now = self.now();
-        let Some(page) = self.pages.get_mut(&id) else {
-            return Ok(());
-        };
-        let stream = page.stream;
-        let placed = std::mem::take(&mut page.waiting);
-        let keys: Vec<Key> = placed.iter().map(|placed| placed.key).collect();
-        let latest = self.state.known(self.tenant, stream, &keys)?;
-        let origin = Origin {
-            tenant: self.tenant,
-            stream,
-            cloud: self.client.cloud().name().into(),
-        };
-        let on_their_way = self.on_their_way.entry(stream).or_default();
-        let Judged {
-            events,
-            found,
-            waiting,
-        } = judge_all(&origin, page.class, placed, &latest, on_their_way, now);
-        on_their_way.extend(events.iter().map(|event| event.key));
-        page.waiting = waiting;
-        for (slot, counts) in found {
-            page.found.entry(slot).or_default().add(counts);
-        }
-        let batches = Batch::cut(&origin, events, BATCH_BYTES);
-        page.batches += batches.len();
-        for batch in batches {
-            self.deliver(id, batch);
-        }
-        Ok(())
-    }
-
-    fn deliver(&mut self, page: PageId, batch: Batch) {
-        let stream = batch.origin.stream;
-        let in_flight = self.in_flight.get(&stream).cloned();
-        let delivery = Arc::clone(&self.delivery);
-        let state = Arc::clone(&self.state);
-        let tenant = self.tenant;
-        let keys: Vec<Key> = batch.events.iter().map(|event| event.key).collect();
-        let remember = batch
-            .events
-            .iter()
-            .map(|event| (event.key, event.known))
-            .collect();
-        self.work.push(
-            async move {
-                let _turn = match &in_flight {
-                    Some(in_flight) => in_flight.acquire().await.ok(),
-                    None => None,
-                };
-                let outcome = match delivery.deliver(batch).await {
-                    Ok(()) => state
-                        .acked(tenant, stream, remember)
-                        .await
-                        .map_err(Halt::from),
-                    Err(error) => Err(Halt::Outlet(error)),
-                };
-                Done::Delivered {
-                    page,
-                    keys,
-                    outcome,
-                }
-            }
-            .boxed(),
-        );
-    }
-
-    fn delivered(&mut self, id: PageId, keys: &[Key]) -> Result<Option<Input>, Halt> {
-        let Some(page) = self.pages.get_mut(&id) else {
-            return Ok(None);
-        };
-        page.batches -= 1;
-        let stream = page.stream;
-        if let Some(on_their_way) = self.on_their_way.get_mut(&stream) {
-            for key in keys {
-                on_their_way.remove(key);
-            }
-        }
-        let waiting: Vec<PageId> = self
-            .pages
-            .iter()
-            .filter(|(_, page)| page.stream == stream && !page.waiting.is_empty())
-            .map(|(id, _)| *id)
-            .collect();
-        for other in waiting {
-            self.admit(other)?;
-            if other != id
-                && let Some(input) = self.acked(other)
-            {
-                self.take(input);
-            }
-        }
-        // A tick, if nothing else: what was taken above may have changed when to wake.
-        Ok(Some(self.acked(id).unwrap_or(Input::Tick)))
-    }
-
-    /// The page's ack, once nothing of it is on its way or waiting.
-    fn acked(&mut self, id: PageId) -> Option<Input> {
-        let page = self.pages.get(&id)?;
-        if page.batches > 0 || !page.waiting.is_empty() {
-            return None;
-        }
-        let page = self.pages.remove(&id)?;
-        Some(Input::Acked {
-            read: page.read,
-            found: page.found,
-        })
     }
 
     /// Asks for nothing more, waits for what is being delivered, and saves.

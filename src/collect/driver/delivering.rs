@@ -1,0 +1,128 @@
+//! The driver towards the pipeline: what of a page is new leaves in batches, and a page is acked
+//! once all of it is.
+
+use std::sync::Arc;
+
+use futures::FutureExt;
+
+use super::{BATCH_BYTES, Done, Driver, Halt, PageId};
+use crate::{
+    collect::{
+        ledger::Input,
+        pages::{Judged, judge_all},
+    },
+    record::{Batch, Key, Origin},
+};
+
+impl Driver {
+    /// Judges what waits of a page and sends what is to be delivered on its way.
+    pub(super) fn admit(&mut self, id: PageId) -> Result<(), Halt> {
+        let now = self.now();
+        let Some(page) = self.pages.get_mut(&id) else {
+            return Ok(());
+        };
+        let stream = page.stream;
+        let placed = std::mem::take(&mut page.waiting);
+        let keys: Vec<Key> = placed.iter().map(|placed| placed.key).collect();
+        let latest = self.state.known(self.tenant, stream, &keys)?;
+        let origin = Origin {
+            tenant: self.tenant,
+            stream,
+            cloud: self.client.cloud().name().into(),
+        };
+        let on_their_way = self.on_their_way.entry(stream).or_default();
+        let Judged {
+            events,
+            found,
+            waiting,
+        } = judge_all(&origin, page.class, placed, &latest, on_their_way, now);
+        on_their_way.extend(events.iter().map(|event| event.key));
+        page.waiting = waiting;
+        for (slot, counts) in found {
+            page.found.entry(slot).or_default().add(counts);
+        }
+        let batches = Batch::cut(&origin, events, BATCH_BYTES);
+        page.batches += batches.len();
+        for batch in batches {
+            self.deliver(id, batch);
+        }
+        Ok(())
+    }
+
+    pub(super) fn deliver(&mut self, page: PageId, batch: Batch) {
+        let stream = batch.origin.stream;
+        let in_flight = self.in_flight.get(&stream).cloned();
+        let delivery = Arc::clone(&self.delivery);
+        let state = Arc::clone(&self.state);
+        let tenant = self.tenant;
+        let keys: Vec<Key> = batch.events.iter().map(|event| event.key).collect();
+        let remember = batch
+            .events
+            .iter()
+            .map(|event| (event.key, event.known))
+            .collect();
+        self.work.push(
+            async move {
+                let _turn = match &in_flight {
+                    Some(in_flight) => in_flight.acquire().await.ok(),
+                    None => None,
+                };
+                let outcome = match delivery.deliver(batch).await {
+                    Ok(()) => state
+                        .acked(tenant, stream, remember)
+                        .await
+                        .map_err(Halt::from),
+                    Err(error) => Err(Halt::Outlet(error)),
+                };
+                Done::Delivered {
+                    page,
+                    keys,
+                    outcome,
+                }
+            }
+            .boxed(),
+        );
+    }
+
+    pub(super) fn delivered(&mut self, id: PageId, keys: &[Key]) -> Result<Option<Input>, Halt> {
+        let Some(page) = self.pages.get_mut(&id) else {
+            return Ok(None);
+        };
+        page.batches -= 1;
+        let stream = page.stream;
+        if let Some(on_their_way) = self.on_their_way.get_mut(&stream) {
+            for key in keys {
+                on_their_way.remove(key);
+            }
+        }
+        let waiting: Vec<PageId> = self
+            .pages
+            .iter()
+            .filter(|(_, page)| page.stream == stream && !page.waiting.is_empty())
+            .map(|(id, _)| *id)
+            .collect();
+        for other in waiting {
+            self.admit(other)?;
+            if other != id
+                && let Some(input) = self.acked(other)
+            {
+                self.take(input);
+            }
+        }
+        // A tick, if nothing else: what was taken above may have changed when to wake.
+        Ok(Some(self.acked(id).unwrap_or(Input::Tick)))
+    }
+
+    /// The page's ack, once nothing of it is on its way or waiting.
+    pub(super) fn acked(&mut self, id: PageId) -> Option<Input> {
+        let page = self.pages.get(&id)?;
+        if page.batches > 0 || !page.waiting.is_empty() {
+            return None;
+        }
+        let page = self.pages.remove(&id)?;
+        Some(Input::Acked {
+            read: page.read,
+            found: page.found,
+        })
+    }
+}

@@ -96,7 +96,9 @@ fn write_files(args: &Emulate, server: &Server) -> Result<(), Failure> {
     let failed = |error| Failure::failed(format!("cannot write to {}: {error}", dir.display()));
     fs::create_dir_all(dir).map_err(failed)?;
     let app = server.service().app.clone();
-    let shown = dir.display();
+    // Whoever reads the configuration may stand elsewhere.
+    let absolute = std::path::absolute(dir).map_err(failed)?;
+    let shown = absolute.display();
     let config = format!(
         "# Collects the emulated tenant and writes events to standard output.\n\
          state_dir: {shown}/state\n\

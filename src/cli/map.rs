@@ -51,5 +51,11 @@ pub fn run(args: &Map) -> Result<(), Failure> {
         }
     }
     output.flush()?;
+    if mapper.pipeline_errors > 0 {
+        eprintln!(
+            "documents of kind pipeline_error: {}",
+            mapper.pipeline_errors
+        );
+    }
     Ok(())
 }

@@ -10,16 +10,25 @@ use crate::{
     stream::Stream,
 };
 
-/// The table of what came through, where it is, and one document.
+/// One document, then the table of what came through and where it is: what scrolls away is not
+/// the table.
 pub fn demo(file: &EcsFile, path: &Path, took: Duration, served: &Served) -> String {
     let written = file.written();
-    let mut text = table(&written);
     let errors: u64 = written
         .values()
         .map(|written| written.pipeline_errors)
         .sum();
     let repeats: u64 = written.values().map(|written| written.repeats).sum();
+    let mut text = String::new();
     // Writing to a String does not fail.
+    if let Some(sample) = file.sample() {
+        let _ = write!(
+            text,
+            "one of the documents, its raw record cut short:\n{}\n\n",
+            shown(&sample)
+        );
+    }
+    text.push_str(&table(&written));
     let _ = write!(
         text,
         "\n{} requests to Graph, {} throttled, in {:.1} s\n\
@@ -30,13 +39,6 @@ pub fn demo(file: &EcsFile, path: &Path, took: Duration, served: &Served) -> Str
         took.as_secs_f64(),
         path.display(),
     );
-    if let Some(sample) = file.sample() {
-        let _ = write!(
-            text,
-            "\none of them, its raw record cut short:\n{}\n",
-            shown(&sample)
-        );
-    }
     text
 }
 

@@ -1,6 +1,9 @@
 //! `run`: the source. Collects until it is stopped.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use clap::Args;
 use tokio::sync::watch;
@@ -27,8 +30,10 @@ pub struct Run {
 
 pub fn run(args: &Run) -> Result<(), Failure> {
     let config = config::load(&args.config).map_err(Failure::usage)?;
-    telemetry::start(&config.log)
-        .map_err(|error| Failure::usage(format!("log.file cannot be opened: {error}")))?;
+    telemetry::start(&config.log).map_err(|error| {
+        let path = config.log.file.as_deref().unwrap_or(Path::new(""));
+        Failure::usage(format!("log.file: cannot open {}: {error}", path.display()))
+    })?;
     block_on(collect(&config))
 }
 

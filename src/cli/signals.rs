@@ -9,9 +9,12 @@ use tracing::info;
 /// is delivered by the next start.
 pub async fn stop_on_signal(stop: watch::Sender<bool>) {
     next_signal().await;
-    info!("stopping: what is being delivered comes to its end first");
+    info!(
+        "stopping: what is being delivered has 20 s to come to its end; a second signal ends at once"
+    );
     stop.send_replace(true);
     next_signal().await;
+    info!("ended at once; what was not acked is delivered by the next start");
     process::exit(1);
 }
 

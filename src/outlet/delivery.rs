@@ -12,7 +12,7 @@ use std::{
 };
 
 use tokio::time::{Instant, sleep};
-use tracing::{error, warn};
+use tracing::{error, info, warn};
 use uuid::Uuid;
 
 use super::{DeadLetters, Disposition, Outlet, OutletError};
@@ -87,6 +87,12 @@ impl Delivery {
         while let Some(part) = parts.pop_front() {
             let Err(error) = self.outlet.deliver(&part.batch).await else {
                 self.accept(&part.batch);
+                if failures > 0 {
+                    info!(
+                        tenant = %part.batch.origin.tenant, stream = %part.batch.origin.stream,
+                        "the pipeline takes batches again"
+                    );
+                }
                 failures = 0;
                 continue;
             };
@@ -189,7 +195,7 @@ impl Delivery {
         if due && error.disposition() != Disposition::Halt {
             warn!(
                 tenant = %batch.origin.tenant, stream = %batch.origin.stream,
-                "{text}; {} events wait and are sent again", batch.events.len()
+                "{text}; events that wait and are sent again: {}", batch.events.len()
             );
         }
     }

@@ -10,6 +10,8 @@ use serde_json::Value;
 pub enum OutletError {
     #[error("no reply from the pipeline ({0}); whether it has the batch is unknown")]
     Unknown(String),
+    #[error("the pipeline is not there ({0})")]
+    Unreachable(String),
     #[error("the pipeline cannot take the batch now ({status}{message})")]
     Busy { status: u16, message: String },
     #[error("the pipeline refuses the batch (400{0})")]
@@ -62,7 +64,7 @@ impl OutletError {
     #[must_use]
     pub fn disposition(&self) -> Disposition {
         match self {
-            Self::Unknown(_) | Self::Busy { .. } => Disposition::Resend,
+            Self::Unknown(_) | Self::Unreachable(_) | Self::Busy { .. } => Disposition::Resend,
             Self::TooLarge(_) => Disposition::Split,
             Self::Refused(_) => Disposition::Refused,
             Self::Undecodable(_)

@@ -12,7 +12,7 @@ use http::{Request, header};
 use super::{Outlet, OutletError};
 use crate::{
     config::{Compression, Http},
-    graph::Transport,
+    graph::{Transport, TransportError},
     record::{Batch, Hash},
 };
 
@@ -59,11 +59,16 @@ fn gzip(body: &[u8]) -> std::io::Result<Vec<u8>> {
 #[async_trait]
 impl Outlet for HttpOutlet {
     async fn deliver(&self, batch: &Batch) -> Result<(), OutletError> {
-        let reply = self
-            .transport
-            .send(self.request(batch)?)
-            .await
-            .map_err(|error| OutletError::Unknown(error.to_string()))?;
+        let reply =
+            self.transport
+                .send(self.request(batch)?)
+                .await
+                .map_err(|error| match error {
+                    TransportError::Unreachable { .. } => {
+                        OutletError::Unreachable(error.to_string())
+                    }
+                    _ => OutletError::Unknown(error.to_string()),
+                })?;
         // `response_code` of the source may be any success; 200 is its default.
         if reply.status().is_success() {
             return Ok(());

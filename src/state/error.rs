@@ -13,7 +13,10 @@ pub enum StateError {
          state_dir of its own", path = .path.display()
     )]
     InUse { path: PathBuf },
-    #[error("the state file {path} cannot be read or written: {source}", path = .path.display())]
+    #[error(
+        "the state file {path} cannot be read or written: {source}; state_dir must be a directory \
+         that the source's user may write to, with room on its disk", path = .path.display()
+    )]
     Io {
         path: PathBuf,
         source: std::io::Error,

@@ -165,3 +165,14 @@ fn the_bundled_files_written_out_map_as_the_bundle_does() {
     assert_eq!(event(&by_files.stdout), event(&by_bundle.stdout));
     assert!(by_files.stderr.is_empty(), "{}", text(&by_files.stderr));
 }
+
+#[test]
+fn the_readme_s_stanzas_name_the_bundled_files_in_their_order() {
+    let readme = include_str!("../../README.md");
+    let listed: Vec<&str> = readme
+        .lines()
+        .filter_map(|line| line.strip_prefix("      - /etc/vector/entra-id/vrl/"))
+        .collect();
+    let bundled = vector_entra_id::ecs::bundle::BASE.map(|(name, _)| name);
+    assert_eq!(listed, [bundled, bundled].concat());
+}

@@ -132,6 +132,9 @@ async fn an_expired_bearer_and_page_tokens_cost_nothing() {
     let config = emulated.write_config(&emulated.config(pipeline.outlet()));
     let process = Process::run(&config);
     until_complete(&emulated, || pipeline.acked()).await;
+    until("the token was renewed twice", || {
+        emulated.server.service().served.tokens > 2
+    })
+    .await;
     assert_eq!(process.stop().0.code(), Some(0));
-    assert!(emulated.server.service().served.tokens > 1);
 }

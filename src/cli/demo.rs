@@ -63,7 +63,6 @@ async fn play(args: &Demo) -> Result<(), Failure> {
     let started = Instant::now();
     let scratch = tempfile::tempdir()
         .map_err(|error| Failure::failed(format!("no temporary directory: {error}")))?;
-    let server = start_tenant(args.records).await?;
     let file = Mapper::new(&[])
         .map_err(Failure::failed)
         .and_then(|mapper| {
@@ -71,6 +70,8 @@ async fn play(args: &Demo) -> Result<(), Failure> {
                 Failure::usage(format!("cannot write {}: {error}", args.output.display()))
             })
         })?;
+    // The tenant's day begins now: compiling the mapping takes a while and must not be part of it.
+    let server = start_tenant(args.records).await?;
     let config = config(&server, scratch.path())?;
     let state = Arc::new(State::open(&config.state_dir).map_err(Failure::failed)?);
     let source = Source::new(&config, Arc::new(file.clone()), state)?;

@@ -111,6 +111,9 @@ pub struct Known {
     pub first_seen: DateTime<Utc>,
     /// When this revision was seen, in milliseconds; it rises strictly within a document.
     pub observed_ms: i64,
+    /// When the record was last seen, in milliseconds, to within a week: what is known by id alone
+    /// is kept for as long as Graph shows it.
+    pub seen_ms: i64,
 }
 
 /// What the source knows of where an event comes from; the same for all of one stream.
@@ -214,6 +217,16 @@ fn text(time: DateTime<Utc>, precision: SecondsFormat) -> String {
 pub struct Batch {
     pub origin: Origin,
     pub events: Vec<Event>,
+    pub content: Content,
+}
+
+/// What a batch is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// Records that Graph gave.
+    Records,
+    /// What the source says about itself: replaced by the next of its kind, and never repeated.
+    Status,
 }
 
 impl Batch {
@@ -243,6 +256,7 @@ impl Batch {
         Some([first, second].map(|events| Self {
             origin: self.origin.clone(),
             events: events.to_vec(),
+            content: self.content,
         }))
     }
 
@@ -264,6 +278,7 @@ impl Batch {
                     batches.push(Self {
                         origin: origin.clone(),
                         events: vec![event],
+                        content: Content::Records,
                     });
                 }
             }
@@ -296,6 +311,7 @@ mod tests {
             revision: 0,
             first_seen: "2026-11-22T10:03:10.123Z".parse().unwrap(),
             observed_ms: 1_795_341_790_123,
+            seen_ms: 0,
         };
         let key = Key {
             slot: DateTime::UNIX_EPOCH,
@@ -342,6 +358,7 @@ mod tests {
         let batch = Batch {
             origin: origin(),
             events: (0..3).map(|_| event("{}")).collect(),
+            content: Content::Records,
         };
         let [first, second] = batch.halves().unwrap();
         assert_eq!((first.events.len(), second.events.len()), (1, 2));

@@ -18,6 +18,14 @@ pub struct Span {
     pub to: DateTime<Utc>,
 }
 
+impl Span {
+    /// Whether a moment lies in it.
+    #[must_use]
+    pub fn contains(&self, time: DateTime<Utc>) -> bool {
+        self.from <= time && time < self.to
+    }
+}
+
 /// A set of moments, as sorted spans that neither touch nor overlap.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Spans(Vec<Span>);
@@ -69,6 +77,18 @@ impl Spans {
     #[must_use]
     pub fn last(&self) -> Option<Span> {
         self.0.last().copied()
+    }
+
+    /// The earliest span, if there is any.
+    #[must_use]
+    pub fn first(&self) -> Option<Span> {
+        self.0.first().copied()
+    }
+
+    /// The length of all spans together.
+    #[must_use]
+    pub fn length(&self) -> TimeDelta {
+        self.0.iter().map(|span| span.to - span.from).sum()
     }
 
     #[must_use]

@@ -73,7 +73,7 @@ async fn play(args: &Demo) -> Result<(), Failure> {
     // The tenant's day begins now: compiling the mapping takes a while and must not be part of it.
     let server = start_tenant(args.records).await?;
     let config = config(&server, scratch.path())?;
-    let state = Arc::new(State::open(&config.state_dir).map_err(Failure::failed)?);
+    let state = Arc::new(State::open(&config.state_dir, State::PATIENCE).map_err(Failure::failed)?);
     let source = Source::new(&config, Arc::new(file.clone()), state)?;
     let (stop, _) = watch::channel(false);
     let running = tokio::spawn(source.run(stop.clone()));
@@ -205,7 +205,8 @@ fn config(server: &Server, dir: &std::path::Path) -> Result<Config, Failure> {
             cloud: Cloud::custom(server.url.clone(), server.url.clone(), Some(ca)),
             streams: Stream::ALL.into(),
         }],
-        outlet: config::Outlet::Stdout,
+        // Not used: the documents go to a file.
+        outlet: config::Outlet::Stdout(config::Stdout { replay_records: 0 }),
         collect: Collect {
             start_secs: 25 * 60 * 60,
             poll_secs: seconds(1),
@@ -220,6 +221,10 @@ fn config(server: &Server, dir: &std::path::Path) -> Result<Config, Failure> {
                 security: limit,
             },
             ..Collect::default()
+        },
+        telemetry: config::Telemetry {
+            status_secs: 0,
+            metrics_listen: None,
         },
         log: config::Log::default(),
     })

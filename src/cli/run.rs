@@ -7,7 +7,7 @@ use std::{
 
 use clap::Args;
 use tokio::sync::watch;
-use tracing::info;
+use tracing::{error, info};
 
 use super::{
     Failure, block_on,
@@ -16,8 +16,8 @@ use super::{
 use crate::{
     config::{self, Config},
     graph::Network,
-    outlet::{HttpOutlet, Outlet, StdoutOutlet},
-    state::State,
+    outlet::{HttpOutlet, Outlet, OutletError, StdoutOutlet},
+    state::{State, StateError},
     telemetry,
 };
 
@@ -38,16 +38,24 @@ pub fn run(args: &Run) -> Result<(), Failure> {
 }
 
 async fn collect(config: &Config) -> Result<(), Failure> {
-    let state = Arc::new(State::open(&config.state_dir).map_err(Failure::failed)?);
-    let source = Source::new(config, outlet(&config.outlet)?, state)?;
-    let (stop, _) = watch::channel(false);
+    let (stop, stopped) = watch::channel(false);
     tokio::spawn(super::signals::stop_on_signal(stop.clone()));
+    let state = match State::open(&config.state_dir, State::PATIENCE) {
+        Ok(state) => Arc::new(state),
+        // The other process may be about to end; a later start finds out.
+        Err(error @ StateError::InUse { .. }) => return Err(Failure::failed(error)),
+        Err(error) => {
+            error!("{error}");
+            return halted(config, &error.to_string(), stopped).await;
+        }
+    };
+    let outlet = outlet(config, &state).await?;
+    let source = Source::new(config, outlet, state)?;
     info!(
         tenants = config.tenants.len(),
         "collecting; state in {}",
         config.state_dir.display()
     );
-    let stopped = stop.subscribe();
     match source.run(stop).await {
         End::Stopped => {
             info!("stopped");
@@ -64,7 +72,7 @@ async fn halted(
     reason: &str,
     mut stopped: watch::Receiver<bool>,
 ) -> Result<(), Failure> {
-    if config.outlet == config::Outlet::Stdout && !*stopped.borrow() {
+    if matches!(config.outlet, config::Outlet::Stdout(_)) && !*stopped.borrow() {
         info!("halted; staying quiet until stopped, mend the fault and restart");
         // An error says that nobody can stop us any more.
         let _ = stopped.wait_for(|stop| *stop).await;
@@ -72,17 +80,32 @@ async fn halted(
     Err(Failure::failed(reason))
 }
 
-fn outlet(outlet: &config::Outlet) -> Result<Arc<dyn Outlet>, Failure> {
-    Ok(match outlet {
-        config::Outlet::Stdout => Arc::new(StdoutOutlet::new()),
+/// The way into the pipeline. Standard output begins with what Vector may have lost.
+async fn outlet(config: &Config, state: &Arc<State>) -> Result<Arc<dyn Outlet>, Failure> {
+    match &config.outlet {
+        config::Outlet::Stdout(stdout) => {
+            let outlet = StdoutOutlet::new(Arc::clone(state), stdout.replay_records);
+            let records = outlet.replay().await.map_err(|error| match error {
+                OutletError::ReaderGone => Failure::ReaderGone,
+                error => Failure::failed(error),
+            })?;
+            if records > 0 {
+                info!(
+                    records,
+                    "the records that were written last are written again"
+                );
+            }
+            Ok(Arc::new(outlet))
+        }
         config::Outlet::Http(http) => {
+            state.clear_replay().await.map_err(Failure::failed)?;
             let network = if http.url.scheme() == "http" {
                 Network::without_proxy(http.reply_timeout)
             } else {
                 Network::new(None, http.reply_timeout)
             };
             let network = network.map_err(Failure::usage)?;
-            Arc::new(HttpOutlet::new(http.clone(), network))
+            Ok(Arc::new(HttpOutlet::new(http.clone(), network)))
         }
-    })
+    }
 }

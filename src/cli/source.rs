@@ -1,6 +1,6 @@
 //! Wires up the source: one driver for each tenant, over one state and one outlet.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use tokio::{sync::watch, task::JoinSet};
 use tracing::{error, info};
@@ -8,9 +8,9 @@ use tracing::{error, info};
 use super::Failure;
 use crate::{
     collect::{Driver, Halt, Memory, Settings, SystemClock, driver::Parts},
-    config::{Collect, Config, Tenant},
+    config::{self, Collect, Config, Tenant},
     graph::{Client, Network, Tokens},
-    outlet::{DeadLetters, Delivery, Outlet, OutletError, REFUSED_FOR},
+    outlet::{DeadLetters, Delivery, Outlet, OutletError},
     state::State,
 };
 
@@ -38,7 +38,7 @@ impl Source {
         outlet: Arc<dyn Outlet>,
         state: Arc<State>,
     ) -> Result<Self, Failure> {
-        let delivery = Arc::new(delivery(outlet, &config.state_dir));
+        let delivery = Arc::new(delivery(outlet, config));
         let memory = Memory::new(config.collect.memory_bytes.get() as usize);
         let drivers = config
             .tenants
@@ -105,9 +105,14 @@ impl Source {
     }
 }
 
-fn delivery(outlet: Arc<dyn Outlet>, state_dir: &Path) -> Delivery {
-    let dead_letters = DeadLetters::new(state_dir, DeadLetters::LIMIT);
-    Delivery::new(outlet, dead_letters, REFUSED_FOR)
+fn delivery(outlet: Arc<dyn Outlet>, config: &Config) -> Delivery {
+    let dead_letters = DeadLetters::new(&config.state_dir, DeadLetters::LIMIT);
+    let refused_for = match &config.outlet {
+        config::Outlet::Http(http) => http.dead_letter_after,
+        // Standard output refuses nothing.
+        config::Outlet::Stdout(_) => Duration::MAX,
+    };
+    Delivery::new(outlet, dead_letters, refused_for)
 }
 
 fn client(tenant: &Tenant, collect: &Collect) -> Result<Client, Failure> {

@@ -5,18 +5,24 @@ use std::collections::VecDeque;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::read::Class;
+use super::{read::Class, settings::Limit};
 
-/// At most `requests` in any span of `per`, and none while Graph asks to wait.
+/// At most so many requests in any span of `per`, and none while Graph asks to wait.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Budget {
-    requests: usize,
+    limit: Limit,
+    /// The span that holds now: `limit.per` at first, longer after throttles, down to
+    /// `limit.fastest` while there are none.
     per: TimeDelta,
-    /// The moments of the latest requests, oldest first, `requests` of them at most.
+    /// The moments of the latest requests, oldest first, `limit.requests` of them at most.
     sent: VecDeque<DateTime<Utc>>,
     held_until: Option<DateTime<Utc>>,
     /// Throttles in a row.
     throttles: u32,
+    /// When a throttle last made the span longer, if any did.
+    slowed: Option<DateTime<Utc>>,
+    /// Answers since the span last changed.
+    answers: u32,
     /// Requests so far.
     total: u64,
     /// What those with a share have coming to them, in tenths of a request.
@@ -29,27 +35,49 @@ pub struct Budget {
 const REREAD_SHARE: u32 = 4;
 const CATCH_UP_SHARE: u32 = 3;
 const WHOLE: u32 = 10;
+/// The span grows to so many times the configured one at most.
+const SLOWEST: i32 = 8;
+/// Answers in a row after which the span shrinks by a tenth.
+const EASE_AFTER: u32 = 20;
 
 impl Budget {
     #[must_use]
-    pub fn new(requests: u32, per: TimeDelta) -> Self {
+    pub fn new(limit: Limit) -> Self {
+        let limit = Limit {
+            requests: limit.requests.max(1),
+            ..limit
+        };
         Self {
-            requests: requests.max(1) as usize,
-            per,
+            limit,
+            per: limit.per,
             sent: VecDeque::new(),
             held_until: None,
             throttles: 0,
+            slowed: None,
+            answers: 0,
             total: 0,
             reread_credit: 0,
             catch_up_credit: 0,
         }
     }
 
+    /// A budget that a process before this one may have spent up to this moment.
+    #[must_use]
+    pub fn resumed(limit: Limit, now: DateTime<Utc>) -> Self {
+        let mut budget = Self::new(limit);
+        budget.sent = std::iter::repeat_n(now, budget.requests()).collect();
+        budget
+    }
+
+    fn requests(&self) -> usize {
+        self.limit.requests as usize
+    }
+
     /// The earliest moment at which a request may go out: `now`, or later.
     #[must_use]
     pub fn next(&self, now: DateTime<Utc>) -> DateTime<Utc> {
         let mut next = now;
-        if self.sent.len() >= self.requests
+        if self.sent.len() >= self.requests()
             && let Some(oldest) = self.sent.front()
         {
             next = next.max(*oldest + self.per);
@@ -60,9 +88,25 @@ impl Budget {
         next
     }
 
+    /// The share of the budget that was spent in the span up to `now`: 1 is all of it.
+    #[must_use]
+    pub fn used(&self, now: DateTime<Utc>) -> f64 {
+        let since = now - self.per;
+        let sent = self.sent.iter().filter(|sent| **sent > since).count();
+        let sent = u32::try_from(sent).unwrap_or(u32::MAX);
+        f64::from(sent) / f64::from(self.limit.requests)
+    }
+
+    /// Requests a second that may be sent as things stand.
+    #[must_use]
+    pub fn rate(&self) -> f64 {
+        let seconds = self.per.as_seconds_f64();
+        f64::from(self.limit.requests) / seconds.max(0.001)
+    }
+
     /// Counts a request that goes out now.
     pub fn spend(&mut self, now: DateTime<Utc>, class: Class) {
-        if self.sent.len() >= self.requests {
+        if self.sent.len() >= self.requests() {
             self.sent.pop_front();
         }
         self.sent.push_back(now);
@@ -100,12 +144,19 @@ impl Budget {
         }
     }
 
-    /// Graph throttles: nothing is sent for as long as it asks, and for longer each time in a row.
+    /// Graph throttles: nothing is sent for as long as it asks, and for longer each time in a row;
+    /// and then at half the rate.
     pub fn throttled(&mut self, told: Option<TimeDelta>, now: DateTime<Utc>) {
         /// For a throttle that does not say how long: a whole span of the reports limit.
         const UNTOLD: TimeDelta = TimeDelta::seconds(10);
         let least = TimeDelta::seconds(1_i64 << self.throttles.min(6));
         self.throttles += 1;
+        self.answers = 0;
+        // Requests that were out together are throttled together; that is one lesson, not many.
+        if self.slowed.is_none_or(|slowed| slowed + self.per <= now) {
+            self.per = (self.per * 2).min(self.limit.per * SLOWEST);
+            self.slowed = Some(now);
+        }
         let until = now + told.unwrap_or(UNTOLD).max(least);
         self.held_until = Some(self.held_until.map_or(until, |held| held.max(until)));
     }
@@ -113,6 +164,11 @@ impl Budget {
     /// Graph answered.
     pub fn answered(&mut self) {
         self.throttles = 0;
+        self.answers += 1;
+        if self.answers >= EASE_AFTER {
+            self.answers = 0;
+            self.per = (self.per * 9 / 10).max(self.limit.fastest);
+        }
     }
 
     /// The clock was set back to `now`: what was sent later counts as sent now, and no hold lasts
@@ -123,6 +179,7 @@ impl Budget {
         }
         let longest = now + TimeDelta::hours(1);
         self.held_until = self.held_until.map(|held| held.min(longest));
+        self.slowed = self.slowed.map(|slowed| slowed.min(now));
     }
 }
 
@@ -137,7 +194,7 @@ mod tests {
     }
 
     fn reports() -> Budget {
-        Budget::new(5, TimeDelta::milliseconds(10_250))
+        Budget::new(Limit::fixed(5, TimeDelta::milliseconds(10_250)))
     }
 
     #[test]
@@ -169,6 +226,47 @@ mod tests {
         budget.answered();
         budget.throttled(Some(TimeDelta::zero()), at(20_000));
         assert_eq!(budget.next(at(20_000)), at(21_000));
+    }
+
+    #[test]
+    fn a_throttle_halves_the_rate_once_and_answers_bring_it_back() {
+        let mut budget = reports();
+        for _ in 0..5 {
+            budget.throttled(Some(TimeDelta::seconds(1)), at(0));
+        }
+        let spans = |budget: &Budget| (5.0 / budget.rate() * 1000.0).round();
+        assert_eq!(spans(&budget), 20_500.0);
+        for _ in 0..20 {
+            budget.answered();
+        }
+        assert_eq!(spans(&budget), 18_450.0);
+        for _ in 0..200 {
+            budget.answered();
+        }
+        assert_eq!(spans(&budget), 10_250.0);
+    }
+
+    #[test]
+    fn a_limit_that_no_document_names_is_found_out() {
+        let mut budget = Budget::new(Limit {
+            requests: 1,
+            per: TimeDelta::seconds(2),
+            fastest: TimeDelta::milliseconds(500),
+        });
+        for _ in 0..1000 {
+            budget.answered();
+        }
+        assert_eq!(budget.rate(), 2.0);
+        for second in 0..20 {
+            budget.throttled(Some(TimeDelta::zero()), at(second * 60_000));
+        }
+        assert_eq!(budget.rate(), 1.0 / 16.0);
+    }
+
+    #[test]
+    fn after_a_restart_nothing_is_sent_before_the_span_has_passed() {
+        let limit = Limit::fixed(5, TimeDelta::milliseconds(10_250));
+        assert_eq!(Budget::resumed(limit, at(0)).next(at(0)), at(10_250));
     }
 
     #[test]
@@ -205,7 +303,7 @@ mod tests {
             requests in 1_u32..8,
             per in 1_i64..20_000,
         ) {
-            let mut budget = Budget::new(requests, TimeDelta::milliseconds(per));
+            let mut budget = Budget::new(Limit::fixed(requests, TimeDelta::milliseconds(per)));
             let mut now = at(0);
             let mut sent: Vec<DateTime<Utc>> = Vec::new();
             for wait in waits {

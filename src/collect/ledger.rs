@@ -20,13 +20,13 @@ use serde::{Deserialize, Serialize};
 use super::{
     budget::Budget,
     coverage::Coverage,
-    read::{Class, Read, ReadId, Stage},
+    read::{Class, Found, Read, ReadId, Stage},
     settings::Settings,
     stream_ledger::StreamLedger,
 };
 use crate::{
     graph::{Disposition, Window},
-    state::{Changes, Counts},
+    state::Changes,
     stream::{Bucket, Stream},
 };
 
@@ -37,11 +37,8 @@ pub enum Input {
     Tick,
     /// A page came; `more` says that another follows.
     Page { read: ReadId, more: bool },
-    /// Every record of one page is acked; `found` says what was delivered, by slot.
-    Acked {
-        read: ReadId,
-        found: BTreeMap<DateTime<Utc>, Counts>,
-    },
+    /// Every record of one page is acked; `found` says what was delivered.
+    Acked { read: ReadId, found: Found },
     /// A page did not come.
     Failed {
         read: ReadId,
@@ -60,6 +57,8 @@ pub enum Action {
     Forget(ReadId),
     /// Save what changed, after everything acked so far.
     Save(Stream, Changes),
+    /// So many slots passed Graph's retention before they were closed: say so.
+    Unproven(Stream, u64),
 }
 
 /// One request.
@@ -73,6 +72,8 @@ pub struct Fetch {
     pub page_size: u32,
     /// Whether this is the read's first page.
     pub first: bool,
+    /// Whether what it finds says how late records become visible.
+    pub measures: bool,
 }
 
 /// What follows from one step.
@@ -105,19 +106,25 @@ impl Ledger {
         streams: BTreeMap<Stream, Option<Coverage>>,
         now: DateTime<Utc>,
     ) -> Self {
+        // A process before this one may have spent the budget up to this moment.
+        let resumed = streams.values().any(Option::is_some);
         let budgets = streams
             .keys()
             .map(|stream| {
                 let bucket = stream.entry().bucket;
-                let (requests, per) = settings.limit(bucket);
-                (bucket, Budget::new(requests, per))
+                let limit = settings.limit(bucket);
+                let budget = match resumed {
+                    true => Budget::resumed(limit, now),
+                    false => Budget::new(limit),
+                };
+                (bucket, budget)
             })
             .collect();
         let streams = streams
             .into_iter()
             .map(|(stream, saved)| {
                 let coverage = saved.unwrap_or_else(|| Coverage::new(&settings, now));
-                (stream, StreamLedger::new(stream, coverage, now))
+                (stream, StreamLedger::new(stream, coverage, &settings, now))
             })
             .collect();
         Self {
@@ -135,7 +142,7 @@ impl Ledger {
     pub fn first_save(&mut self) -> Vec<(Stream, Changes)> {
         let streams = self.streams.iter_mut();
         streams
-            .map(|(stream, ledger)| (*stream, ledger.changes()))
+            .map(|(stream, ledger)| (*stream, ledger.changes(self.latest)))
             .collect()
     }
 
@@ -160,9 +167,10 @@ impl Ledger {
             Input::Failed { read, disposition } => {
                 self.failed(read, disposition, now, &mut step.actions);
             }
-            Input::Stop => self.stop(&mut step.actions),
+            Input::Stop => self.stop(now, &mut step.actions),
         }
         if !self.stopping {
+            self.give_up_old(now, &mut step.actions);
             if room && let Some(fetch) = self.next_fetch(now) {
                 step.actions.push(Action::Fetch(fetch));
             }
@@ -178,6 +186,17 @@ impl Ledger {
         }
         for stream in self.streams.values_mut() {
             stream.set_back(&self.settings, now);
+        }
+    }
+
+    /// Gives up what Graph no longer keeps.
+    fn give_up_old(&mut self, now: DateTime<Utc>, actions: &mut Vec<Action>) {
+        for (stream, ledger) in &mut self.streams {
+            let slots = ledger.give_up_old(&self.settings, now);
+            if slots > 0 {
+                actions.push(Action::Unproven(*stream, slots));
+                actions.push(Action::Save(*stream, ledger.changes(now)));
+            }
         }
     }
 
@@ -199,32 +218,20 @@ impl Ledger {
         }
     }
 
-    fn acked(
-        &mut self,
-        id: ReadId,
-        found: &BTreeMap<DateTime<Utc>, Counts>,
-        now: DateTime<Utc>,
-        actions: &mut Vec<Action>,
-    ) {
-        let Some(read) = self.read_mut(id) else {
-            // The read was given up meanwhile. What it delivered is known by id all the same.
+    fn acked(&mut self, id: ReadId, found: &Found, now: DateTime<Utc>, actions: &mut Vec<Action>) {
+        let Some(stream) = self.reads.get(&id).copied() else {
             return;
         };
-        read.unacked = read.unacked.saturating_sub(1);
-        for (slot, counts) in found {
-            read.found.entry(*slot).or_default().add(*counts);
-        }
-        if read.stage != Stage::Complete || read.unacked > 0 {
-            return;
-        }
-        let Some(stream) = self.reads.remove(&id) else {
+        let Some(ledger) = self.streams.get_mut(&stream) else {
             return;
         };
-        actions.push(Action::Forget(id));
-        if let Some(ledger) = self.streams.get_mut(&stream)
-            && ledger.finish(id, &self.settings, now)
-        {
-            actions.push(Action::Save(stream, ledger.changes()));
+        let (over, save) = ledger.acked(id, found, &self.settings, now);
+        if over {
+            self.reads.remove(&id);
+            actions.push(Action::Forget(id));
+        }
+        if save {
+            actions.push(Action::Save(stream, ledger.changes(now)));
         }
     }
 
@@ -243,7 +250,9 @@ impl Ledger {
         };
         let given_up = ledger.failed(id, disposition, &self.settings, now);
         for read in given_up {
-            self.reads.remove(&read);
+            if ledger.read_mut(read).is_none() {
+                self.reads.remove(&read);
+            }
             actions.push(Action::Forget(read));
         }
         if let Disposition::Throttle { after } = disposition
@@ -257,12 +266,10 @@ impl Ledger {
         }
     }
 
-    fn stop(&mut self, actions: &mut Vec<Action>) {
+    fn stop(&mut self, now: DateTime<Utc>, actions: &mut Vec<Action>) {
         self.stopping = true;
         for (stream, ledger) in &mut self.streams {
-            if ledger.coverage().is_changed() {
-                actions.push(Action::Save(*stream, ledger.changes()));
-            }
+            actions.push(Action::Save(*stream, ledger.changes(now)));
         }
     }
 
@@ -300,6 +307,12 @@ impl Ledger {
         None
     }
 
+    /// A bucket's budget, for those who report on it.
+    #[must_use]
+    pub fn budget(&self, bucket: Bucket) -> Option<&Budget> {
+        self.budgets.get(&bucket)
+    }
+
     /// The earliest moment at which a request could go out.
     fn wake(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
         self.streams
@@ -325,3 +338,7 @@ impl Ledger {
 #[cfg(test)]
 #[path = "ledger_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "ledger_property_tests.rs"]
+mod properties;

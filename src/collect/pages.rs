@@ -5,17 +5,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{
-    read::Class,
+    read::{Class, Found},
     revision::{Verdict, canonical_hash, judge},
     schedule::Schedule,
 };
 use crate::{
     graph::Window,
     record::{Event, Hash, Key, Known, Origin, Record},
-    state::Counts,
     stream::{Kind, Stream},
 };
 
@@ -73,49 +72,103 @@ pub fn place(
 pub struct Judged {
     /// To be delivered, at most one for each record.
     pub events: Vec<Event>,
-    /// What `events` are, by slot.
-    pub found: BTreeMap<DateTime<Utc>, Counts>,
+    /// What `events` are.
+    pub found: Found,
     /// Must wait: an earlier revision of the same record is on its way.
     pub waiting: Vec<Placed>,
+    /// The same as these are on their way already; acked with them.
+    pub depends: BTreeSet<Key>,
+    /// Unchanged, and not known to have been seen for a while: to be remembered as seen now.
+    pub touched: Vec<(Key, Known)>,
 }
+
+/// What is on its way: the text's hash of the revision that is being delivered.
+pub type OnTheirWay = BTreeMap<Key, Hash>;
+
+/// How records came: what decides how they are counted.
+#[derive(Clone, Copy, Debug)]
+pub struct Reading<'a> {
+    pub class: Class,
+    /// Whether what is found says how late records become visible.
+    pub measures: bool,
+    pub schedule: &'a Schedule,
+    pub now: DateTime<Utc>,
+}
+
+impl Reading<'_> {
+    /// A record is late when its slot was due for its first re-read already.
+    fn is_late(&self, slot: DateTime<Utc>) -> bool {
+        self.class != Class::CatchUp
+            && slot != DateTime::UNIX_EPOCH
+            && self.now >= self.schedule.first_due(slot)
+    }
+
+    fn count_new(&self, placed: &Placed, found: &mut Found) {
+        let counts = found.slots.entry(placed.slot).or_default();
+        counts.records += 1;
+        counts.late += u64::from(self.is_late(placed.slot));
+        if self.measures
+            && let Some(time) = placed.record.time()
+        {
+            found.lateness.add(self.now - time);
+        }
+    }
+}
+
+/// What is known by id alone is remembered as seen again after this time.
+const SEEN_AGAIN: TimeDelta = TimeDelta::days(7);
 
 /// Judges placed records against what is known of them (`latest`, in their order).
 #[must_use]
 pub fn judge_all(
     origin: &Origin,
-    class: Class,
+    reading: Reading<'_>,
     placed: Vec<Placed>,
     latest: &[Option<Known>],
-    on_their_way: &BTreeSet<Key>,
-    now: DateTime<Utc>,
+    on_their_way: &OnTheirWay,
 ) -> Judged {
+    let now = reading.now;
     let mut judged = Judged::default();
-    let mut here = BTreeSet::new();
+    let mut here = OnTheirWay::new();
     for (placed, latest) in placed.into_iter().zip(latest) {
-        if on_their_way.contains(&placed.key) || here.contains(&placed.key) {
-            judged.waiting.push(placed);
+        if let Some(raw) = here.get(&placed.key).or(on_their_way.get(&placed.key)) {
+            if *raw != Hash::of(placed.record.raw().as_bytes()) {
+                judged.waiting.push(placed);
+            } else if !here.contains_key(&placed.key) {
+                judged.depends.insert(placed.key);
+            }
             continue;
         }
-        let counts = judged.found.entry(placed.slot).or_default();
         let known = match judge(latest.as_ref(), placed.record.raw(), now) {
-            Verdict::Unchanged => continue,
+            Verdict::Unchanged => {
+                judged
+                    .touched
+                    .extend(latest.and_then(|known| touch(placed.key, known, now)));
+                continue;
+            }
             Verdict::New(known) => {
-                counts.records += 1;
-                counts.late += u64::from(class == Class::Reread);
+                reading.count_new(&placed, &mut judged.found);
                 known
             }
             Verdict::Revised(known) => {
-                counts.revised += 1;
+                judged.found.slots.entry(placed.slot).or_default().revised += 1;
                 known
             }
         };
         // Text and numbers always have a JSON form; see `Event::new`.
         if let Ok(event) = Event::new(origin, &placed.record, &placed.id, placed.key, known) {
-            here.insert(placed.key);
+            here.insert(placed.key, known.raw);
             judged.events.push(event);
         }
     }
     judged
+}
+
+fn touch(key: Key, known: Known, now: DateTime<Utc>) -> Option<(Key, Known)> {
+    let by_id = key.slot == DateTime::UNIX_EPOCH;
+    let seen_ms = now.timestamp_millis();
+    (by_id && seen_ms - known.seen_ms >= SEEN_AGAIN.num_milliseconds())
+        .then_some((key, Known { seen_ms, ..known }))
 }
 
 #[cfg(test)]
@@ -204,34 +257,70 @@ mod tests {
             record(Some("a"), Some("10:01:00"), r#"{"v":2}"#),
             record(Some("b"), Some("10:01:00"), r#"{"v":1}"#),
         ];
-        let judged = judge_all(
-            &origin(),
-            Class::Reread,
-            placed(Stream::SignIns, records),
-            &[None, None, None],
-            &BTreeSet::new(),
-            at("10:10:00"),
-        );
+        let judged = judge_here(placed(Stream::SignIns, records), &OnTheirWay::new());
         assert_eq!((judged.events.len(), judged.waiting.len()), (2, 1));
-        let counts = judged.found[&at("10:00:00")];
+        let counts = judged.found.slots[&at("10:00:00")];
         assert_eq!((counts.records, counts.late, counts.revised), (2, 2, 0));
     }
 
+    /// Judges records that nothing was delivered of, read again at 10:10.
+    fn judge_here(placed: Vec<Placed>, on_their_way: &OnTheirWay) -> Judged {
+        let latest = vec![None; placed.len()];
+        let schedule = schedule();
+        let reading = Reading {
+            class: Class::Reread,
+            measures: true,
+            schedule: &schedule,
+            now: at("10:10:00"),
+        };
+        judge_all(&origin(), reading, placed, &latest, on_their_way)
+    }
+
     #[test]
-    fn what_is_on_its_way_is_waited_for() {
-        let placed = placed(
-            Stream::SignIns,
-            vec![record(Some("a"), Some("10:01:00"), "{}")],
-        );
-        let on_their_way = BTreeSet::from([placed[0].key]);
-        let judged = judge_all(
-            &origin(),
-            Class::Tail,
-            placed,
-            &[None],
-            &on_their_way,
-            at("10:10:00"),
-        );
-        assert_eq!((judged.events.len(), judged.waiting.len()), (0, 1));
+    fn another_revision_waits_for_the_one_on_its_way_and_the_same_is_acked_with_it() {
+        let placed = |raw| {
+            let records = vec![record(Some("a"), Some("10:01:00"), raw)];
+            placed(Stream::SignIns, records)
+        };
+        let same = placed("{}");
+        let on_their_way = OnTheirWay::from([(same[0].key, Hash::of(b"{}"))]);
+        let key = same[0].key;
+        let same = judge_here(same, &on_their_way);
+        assert_eq!((same.events.len(), same.waiting.len()), (0, 0));
+        assert_eq!(same.depends, BTreeSet::from([key]));
+        let other = judge_here(placed(r#"{"v":2}"#), &on_their_way);
+        assert_eq!((other.events.len(), other.waiting.len()), (0, 1));
+        assert!(other.depends.is_empty());
+    }
+
+    #[test]
+    fn the_lateness_of_what_is_new_is_measured() {
+        let records = vec![record(Some("a"), Some("10:01:00"), "{}")];
+        let judged = judge_here(placed(Stream::SignIns, records), &OnTheirWay::new());
+        // Nine minutes, in the bucket that ends at 724 s.
+        let p50 = judged.found.lateness.quantile(500).unwrap();
+        assert_eq!(p50.num_seconds(), 724);
+    }
+
+    #[test]
+    fn what_is_known_by_id_is_remembered_as_seen_once_a_week() {
+        let touched = |days: i64| {
+            let key = Key {
+                slot: DateTime::UNIX_EPOCH,
+                id: Hash(1),
+            };
+            let now = at("10:10:00");
+            let known = Known {
+                raw: Hash(0),
+                canonical: Hash(0),
+                revision: 0,
+                first_seen: now,
+                observed_ms: 0,
+                seen_ms: (now - TimeDelta::days(days)).timestamp_millis(),
+            };
+            touch(key, known, now).is_some()
+        };
+        assert!(!touched(6));
+        assert!(touched(7));
     }
 }

@@ -5,7 +5,14 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::{graph::Window, state::Counts, stream::Stream, time::Span};
+use super::schedule::Schedule;
+
+use crate::{
+    graph::Window,
+    state::{Counts, Lateness},
+    stream::Stream,
+    time::Span,
+};
 
 /// Names a read for as long as the process lives.
 #[derive(
@@ -42,6 +49,36 @@ pub enum Stage {
     Fetching,
     /// Every page came.
     Complete,
+    /// Given up. What its pages hold is still delivered, and its slots stay open until it is acked.
+    GivenUp,
+}
+
+/// What pages delivered.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Found {
+    /// By slot; under the Unix epoch for a list that is read whole.
+    pub slots: BTreeMap<DateTime<Utc>, Counts>,
+    pub lateness: Lateness,
+}
+
+impl Found {
+    pub fn add(&mut self, other: &Self) {
+        for (slot, counts) in &other.slots {
+            self.slots.entry(*slot).or_default().add(*counts);
+        }
+        self.lateness.merge(&other.lateness);
+    }
+
+    /// Whether there was anything to deliver.
+    #[must_use]
+    pub fn any(&self) -> bool {
+        self.slots.values().any(|counts| counts.any())
+    }
+
+    #[must_use]
+    pub fn in_slot(&self, start: DateTime<Utc>) -> Counts {
+        self.slots.get(&start).copied().unwrap_or_default()
+    }
 }
 
 /// A read in flight.
@@ -57,10 +94,55 @@ pub struct Read {
     pub pages: u32,
     /// Pages that came and are not acked.
     pub unacked: u32,
-    /// What its acked pages delivered, by slot.
-    pub found: BTreeMap<DateTime<Utc>, Counts>,
+    /// What its acked pages delivered.
+    pub found: Found,
     /// Failures in a row of the page being asked for.
     pub attempts: u32,
+    /// Whether what it finds says how late records become visible: it reads what was read before,
+    /// in time.
+    pub measures: bool,
+}
+
+impl Read {
+    /// A read whose first request goes out now.
+    #[must_use]
+    pub fn begin(class: Class, window: Option<Window>, now: DateTime<Utc>) -> Self {
+        Self {
+            class,
+            window,
+            began: now,
+            stage: Stage::Fetching,
+            pages: 0,
+            unacked: 0,
+            found: Found::default(),
+            attempts: 0,
+            measures: false,
+        }
+    }
+
+    /// Whether there are pages to come.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        matches!(self.stage, Stage::Ready(_) | Stage::Fetching)
+    }
+
+    /// Whether nothing of it is left to come or to be acked.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        !self.is_open() && self.unacked == 0
+    }
+
+    /// The slots that it may touch.
+    #[must_use]
+    pub fn span(&self, schedule: &Schedule) -> Option<Span> {
+        let window = self.window?;
+        Some(Span {
+            from: schedule.floor(window.from),
+            to: window
+                .to
+                .unwrap_or_else(|| schedule.floor(self.began) + schedule.slot()),
+        })
+    }
 }
 
 /// A request that could be sent.

@@ -33,6 +33,7 @@ pub fn judge(latest: Option<&Known>, raw: &str, now: DateTime<Utc>) -> Verdict {
             revision: 0,
             first_seen: now,
             observed_ms: now.timestamp_millis(),
+            seen_ms: now.timestamp_millis(),
         }),
         Some(latest) if latest.canonical == canonical => Verdict::Unchanged,
         Some(latest) => Verdict::Revised(Known {
@@ -44,6 +45,7 @@ pub fn judge(latest: Option<&Known>, raw: &str, now: DateTime<Utc>) -> Verdict {
             observed_ms: now
                 .timestamp_millis()
                 .max(latest.observed_ms.saturating_add(1)),
+            seen_ms: now.timestamp_millis(),
         }),
     }
 }

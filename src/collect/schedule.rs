@@ -19,6 +19,36 @@ impl Schedule {
         Self { slot, ages }
     }
 
+    /// How many ages there are.
+    #[must_use]
+    pub fn ages(&self) -> usize {
+        self.ages.len()
+    }
+
+    /// The schedule without `dropped` of its ages: those go first that are farthest, in proportion,
+    /// from every lateness in `near`, the earlier of two equals before the later. The last age, on
+    /// which slots close, always stays.
+    #[must_use]
+    pub fn without(&self, dropped: usize, near: &[TimeDelta]) -> Self {
+        let distance = |age: TimeDelta| {
+            let log = |span: TimeDelta| (span.num_milliseconds().max(1) as f64).ln();
+            near.iter()
+                .map(|late| (log(age) - log(*late)).abs())
+                .fold(f64::INFINITY, f64::min)
+        };
+        let mut first_to_go = self.ages.clone();
+        first_to_go.pop();
+        // A stable sort: among equals the order of age stays.
+        first_to_go.sort_by(|a, b| distance(*b).total_cmp(&distance(*a)));
+        first_to_go.truncate(dropped);
+        let mut ages = self.ages.clone();
+        ages.retain(|age| !first_to_go.contains(age));
+        Self {
+            slot: self.slot,
+            ages,
+        }
+    }
+
     /// The start of the slot that a moment lies in.
     #[must_use]
     pub fn floor(&self, time: DateTime<Utc>) -> DateTime<Utc> {
@@ -94,6 +124,30 @@ mod tests {
         assert_eq!(due("10:25:00"), Some(at("12:30:00")));
         let last = schedule().next_due(at("10:00:00"), at("13:00:00")).unwrap();
         assert_eq!(last.to_rfc3339(), "2026-11-23T12:00:00+00:00");
+    }
+
+    #[test]
+    fn under_pressure_the_ages_nearest_the_measured_lateness_stay_longest() {
+        let near = [3, 50].map(TimeDelta::minutes);
+        let left = |dropped| {
+            let schedule = schedule().without(dropped, &near);
+            schedule
+                .ages
+                .iter()
+                .map(TimeDelta::num_minutes)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(left(0), [1, 3, 45, 120, 1440]);
+        assert_eq!(left(1), [3, 45, 120, 1440]);
+        assert_eq!(left(2), [3, 45, 1440]);
+        assert_eq!(left(3), [3, 1440]);
+        assert_eq!(left(9), [1440]);
+    }
+
+    #[test]
+    fn where_nothing_was_measured_early_ages_go_first() {
+        let left = schedule().without(2, &[]).ages;
+        assert_eq!(left, [45, 120, 1440].map(TimeDelta::minutes));
     }
 
     #[test]

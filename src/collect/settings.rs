@@ -12,14 +12,37 @@ pub struct Settings {
     pub schedule: Schedule,
     /// How far back the first start reads.
     pub start: TimeDelta,
+    /// How long Graph keeps records.
+    pub retention: TimeDelta,
     pub poll: TimeDelta,
     pub idle_poll: TimeDelta,
     pub overlap: TimeDelta,
     pub snapshot: TimeDelta,
     pub unavailable_retry: TimeDelta,
-    reports: (u32, TimeDelta),
-    identity_protection: (u32, TimeDelta),
-    security: (u32, TimeDelta),
+    reports: Limit,
+    identity_protection: Limit,
+    security: Limit,
+}
+
+/// A bucket's limit: so many requests in any span of `per`. The span grows when Graph throttles
+/// all the same, and shrinks again down to `fastest`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limit {
+    pub requests: u32,
+    pub per: TimeDelta,
+    pub fastest: TimeDelta,
+}
+
+impl Limit {
+    /// A limit that holds as it is.
+    #[must_use]
+    pub fn fixed(requests: u32, per: TimeDelta) -> Self {
+        Self {
+            requests,
+            per,
+            fastest: per,
+        }
+    }
 }
 
 impl Settings {
@@ -28,8 +51,9 @@ impl Settings {
         let seconds = |seconds: u32| TimeDelta::seconds(i64::from(seconds));
         let limit = |limit: config::Limit| {
             let per = TimeDelta::milliseconds(i64::from(limit.per_ms.get()));
-            (limit.requests.get(), per)
+            Limit::fixed(limit.requests.get(), per)
         };
+        let security = limit(collect.limits.security);
         Self {
             schedule: Schedule::new(
                 seconds(collect.slot_secs.get()),
@@ -41,6 +65,7 @@ impl Settings {
                     .collect(),
             ),
             start: seconds(collect.start_secs),
+            retention: seconds(collect.retention_secs.get()),
             poll: seconds(collect.poll_secs.get()),
             idle_poll: seconds(collect.idle_poll_secs.get()),
             overlap: seconds(collect.overlap_secs),
@@ -48,13 +73,17 @@ impl Settings {
             unavailable_retry: seconds(collect.unavailable_retry_secs.get()),
             reports: limit(collect.limits.reports),
             identity_protection: limit(collect.limits.identity_protection),
-            security: limit(collect.limits.security),
+            // No document names its limit: it starts cautiously and finds out.
+            security: Limit {
+                fastest: security.per / 4,
+                ..security
+            },
         }
     }
 
-    /// Requests, and the span in which they may be sent.
+    /// How many requests a bucket may send.
     #[must_use]
-    pub fn limit(&self, bucket: Bucket) -> (u32, TimeDelta) {
+    pub fn limit(&self, bucket: Bucket) -> Limit {
         match bucket {
             Bucket::Reports => self.reports,
             Bucket::IdentityProtection => self.identity_protection,

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Collect, Compression, Log};
+use super::{Collect, Compression, Log, Telemetry};
 use crate::graph::SecretSource;
 
 #[derive(Debug, Default, Deserialize)]
@@ -16,6 +16,7 @@ pub struct Document {
     pub tenants: Option<Vec<Tenant>>,
     pub outlet: Option<Outlet>,
     pub collect: Collect,
+    pub telemetry: Telemetry,
     pub log: Log,
 }
 
@@ -47,8 +48,10 @@ pub struct Outlet {
 }
 
 #[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Stdout {}
+#[serde(deny_unknown_fields, default)]
+pub struct Stdout {
+    pub replay_records: Option<u32>,
+}
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -56,4 +59,5 @@ pub struct Http {
     pub url: Option<String>,
     pub compression: Compression,
     pub reply_timeout_secs: Option<u32>,
+    pub dead_letter_after_secs: Option<u32>,
 }

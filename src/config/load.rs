@@ -107,6 +107,7 @@ fn check(document: Document, faults: &mut Faults) -> Option<Config> {
         tenants,
         outlet: outlet?,
         collect: document.collect,
+        telemetry: document.telemetry,
         log: document.log,
     })
 }
@@ -132,7 +133,9 @@ fn outlet(outlet: Option<document::Outlet>, faults: &mut Faults) -> Option<Outle
         faults,
     )?;
     match (outlet.stdout, outlet.http) {
-        (Some(_), None) => Some(Outlet::Stdout),
+        (Some(stdout), None) => Some(Outlet::Stdout(super::Stdout {
+            replay_records: stdout.replay_records.unwrap_or(20_000),
+        })),
         (None, Some(http)) => Some(Outlet::Http(check_http(http, faults)?)),
         _ => {
             if !faults.within("outlet") {
@@ -149,6 +152,13 @@ fn check_http(http: document::Http, faults: &mut Faults) -> Option<Http> {
     if timeout == 0 {
         faults.add(
             "outlet.http.reply_timeout_secs",
+            "must be 1 or more seconds",
+        );
+    }
+    let dead_letter_after = http.dead_letter_after_secs.unwrap_or(5 * 60);
+    if dead_letter_after == 0 {
+        faults.add(
+            "outlet.http.dead_letter_after_secs",
             "must be 1 or more seconds",
         );
     }
@@ -191,6 +201,7 @@ fn check_http(http: document::Http, faults: &mut Faults) -> Option<Http> {
         url,
         compression: http.compression,
         reply_timeout: Duration::from_secs(timeout.into()),
+        dead_letter_after: Duration::from_secs(dead_letter_after.into()),
     })
 }
 
@@ -205,10 +216,31 @@ fn is_loopback(url: &Url) -> bool {
 
 fn check_collect(collect: &super::Collect, faults: &mut Faults) {
     const DAY: u32 = 24 * 60 * 60;
-    if collect.start_secs > 30 * DAY {
+    let retention = collect.retention_secs.get();
+    if retention > 90 * DAY {
+        faults.add(
+            "collect.retention_secs",
+            "must be 7776000 (90 days) or less",
+        );
+    }
+    if collect.start_secs > retention {
         faults.add(
             "collect.start_secs",
-            "Graph keeps 30 days at most; use 2592000 or less",
+            format!("must be at most retention_secs, which is {retention}: Graph keeps no more"),
+        );
+    }
+    let last_age = collect.reread_ages_secs.last().copied().unwrap_or_default();
+    // The last read may wait two hours for its neighbours, and is made twice.
+    let needed = last_age
+        .saturating_add(last_age.min(DAY) / 6)
+        .saturating_add(collect.slot_secs.get().saturating_mul(6));
+    if needed > retention {
+        faults.add(
+            "collect.reread_ages_secs",
+            format!(
+                "its last age must leave time to close a slot: with it, retention_secs must be \
+                 {needed} at least, and is {retention}"
+            ),
         );
     }
     if collect.slot_secs.get() > DAY {

@@ -7,7 +7,7 @@ mod faults;
 mod load;
 mod tenants;
 
-use std::{num::NonZeroU32, path::PathBuf, time::Duration};
+use std::{net::SocketAddr, num::NonZeroU32, path::PathBuf, time::Duration};
 
 use serde::{Deserialize, Serialize};
 use url::Url;
@@ -29,6 +29,7 @@ pub struct Config {
     pub tenants: Vec<Tenant>,
     pub outlet: Outlet,
     pub collect: Collect,
+    pub telemetry: Telemetry,
     pub log: Log,
 }
 
@@ -46,8 +47,15 @@ pub struct Tenant {
 /// Where batches go.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Outlet {
-    Stdout,
+    Stdout(Stdout),
     Http(Http),
+}
+
+/// Delivery to Vector's `exec` source.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Stdout {
+    /// Records that a start writes again, since Vector may have lost them.
+    pub replay_records: u32,
 }
 
 /// Delivery to Vector's `http_server` source.
@@ -57,6 +65,8 @@ pub struct Http {
     pub compression: Compression,
     /// How long to wait for a reply before the outcome counts as unknown.
     pub reply_timeout: Duration,
+    /// How long a record is refused, alone and while others are taken, before it is set aside.
+    pub dead_letter_after: Duration,
 }
 
 /// How a batch's body is encoded.
@@ -72,8 +82,11 @@ pub enum Compression {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Collect {
-    /// How far back the first start reads. Default: 86400 (a day); retention ends at 30 days.
+    /// How far back the first start reads; `retention_secs` at most. Default: 86400 (a day).
     pub start_secs: u32,
+    /// How long Graph keeps records: what could not be read by then is given up, counted and
+    /// alarmed. Default: 2592000 (30 days); a tenant without P1 or P2 has 7.
+    pub retention_secs: NonZeroU32,
     /// How often each stream's newest records are read. Default: 30.
     pub poll_secs: NonZeroU32,
     /// How far the poll of a stream that stays empty stretches. Default: 120.
@@ -118,6 +131,26 @@ pub struct Limit {
     pub per_ms: NonZeroU32,
 }
 
+/// What the source tells about itself.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Telemetry {
+    /// How often each stream's status goes into the pipeline, as an event; 0 for never.
+    /// Default: 300.
+    pub status_secs: u32,
+    /// Address that serves Prometheus metrics over HTTP, at `/metrics`. Default: none.
+    pub metrics_listen: Option<SocketAddr>,
+}
+
+impl Default for Telemetry {
+    fn default() -> Self {
+        Self {
+            status_secs: 300,
+            metrics_listen: None,
+        }
+    }
+}
+
 /// Where the log goes. The events themselves go to the outlet.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -160,6 +193,7 @@ impl Default for Collect {
         const HOUR: u32 = 60 * MINUTE;
         Self {
             start_secs: 24 * HOUR,
+            retention_secs: nonzero(30 * 24 * HOUR),
             poll_secs: nonzero(30),
             idle_poll_secs: nonzero(2 * MINUTE),
             overlap_secs: 30,

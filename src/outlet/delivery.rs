@@ -17,13 +17,11 @@ use uuid::Uuid;
 
 use super::{DeadLetters, Disposition, Outlet, OutletError};
 use crate::{
-    record::{Batch, Event},
+    record::{Batch, Event, Origin},
     stream::Stream,
     telemetry::Repeats,
 };
 
-/// How long a record is refused before it is set aside.
-pub const REFUSED_FOR: Duration = Duration::from_secs(5 * 60);
 /// The longest wait between two attempts.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
@@ -36,10 +34,43 @@ pub struct Delivery {
 }
 
 /// What the deliveries of all streams know together.
+#[derive(Default)]
 struct Shared {
-    /// When the pipeline last accepted something of a stream: the sinks behind it may differ.
-    accepted: HashMap<(Uuid, Stream), Instant>,
+    /// By stream, since the sinks behind them may differ.
+    streams: HashMap<(Uuid, Stream), Fortune>,
     repeats: Repeats,
+}
+
+/// How a stream fares with the pipeline.
+#[derive(Default)]
+struct Fortune {
+    /// When the pipeline last accepted something of it.
+    accepted: Option<Instant>,
+    /// Records that were accepted or set aside.
+    settled: u64,
+    /// What `settled` was when each of the latest records was set aside, oldest first.
+    set_aside: VecDeque<u64>,
+}
+
+impl Fortune {
+    /// Records among which so many may be set aside.
+    const AMONG: u64 = 10_000;
+    const SET_ASIDE: usize = 100;
+
+    /// Whether one more record may be set aside: when more than one in a hundred is refused, the
+    /// fault is not the records'.
+    fn may_set_aside(&mut self) -> bool {
+        let oldest = self.settled.saturating_sub(Self::AMONG);
+        while self.set_aside.front().is_some_and(|at| *at < oldest) {
+            self.set_aside.pop_front();
+        }
+        self.set_aside.len() < Self::SET_ASIDE
+    }
+
+    fn set_aside(&mut self) {
+        self.settled += 1;
+        self.set_aside.push_back(self.settled);
+    }
 }
 
 /// A part of a batch.
@@ -66,10 +97,7 @@ impl Delivery {
             outlet,
             dead_letters,
             refused_for,
-            shared: Mutex::new(Shared {
-                accepted: HashMap::new(),
-                repeats: Repeats::default(),
-            }),
+            shared: Mutex::default(),
         }
     }
 
@@ -155,17 +183,50 @@ impl Delivery {
         Ok(())
     }
 
-    /// Sets a single event aside; `false` when there is no room, and the stream holds.
+    /// Sends what the source says about itself. It is tried once: the next says more.
+    ///
+    /// # Errors
+    /// [`OutletError`] when nothing more can be delivered.
+    pub async fn tell(&self, batch: &Batch) -> Result<(), OutletError> {
+        match self.outlet.deliver(batch).await {
+            Err(error) if error.disposition() == Disposition::Halt => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// Where dead letters are.
+    #[must_use]
+    pub fn dead_letters(&self) -> &DeadLetters {
+        &self.dead_letters
+    }
+
+    /// Sets a single event aside; `false` when there is no room or too many were set aside
+    /// already, and the stream holds.
     fn set_aside(&self, batch: &Batch) -> Result<bool, OutletError> {
         let path = self.dead_letters.path().display();
         for event in &batch.events {
-            if !self.dead_letters.put(event)? {
-                error!(
-                    tenant = %batch.origin.tenant, stream = %batch.origin.stream,
-                    "{path} is full, and the stream holds: deliver or remove what is in it"
+            if !self.lock().of(batch).may_set_aside() {
+                self.say_once(
+                    batch,
+                    format!(
+                        "more than {} of the last {} records are refused; that is not the records' \
+                     fault, so the stream holds: look at the sinks behind Vector",
+                        Fortune::SET_ASIDE,
+                        Fortune::AMONG
+                    ),
                 );
                 return Ok(false);
             }
+            if !self.dead_letters.put(batch, event)? {
+                self.say_once(
+                    batch,
+                    format!(
+                        "{path} is full, and the stream holds: deliver or remove what is in it"
+                    ),
+                );
+                return Ok(false);
+            }
+            self.lock().of(batch).set_aside();
             warn!(
                 tenant = %batch.origin.tenant, stream = %batch.origin.stream,
                 "the pipeline refuses {} while it takes others; it is in {path}", name(event)
@@ -175,23 +236,34 @@ impl Delivery {
     }
 
     fn accept(&self, batch: &Batch) {
-        self.lock()
-            .accepted
-            .insert(stream_of(batch), Instant::now());
+        let mut shared = self.lock();
+        let fortune = shared.of(batch);
+        fortune.accepted = Some(Instant::now());
+        fortune.settled += batch.events.len() as u64;
+    }
+
+    fn say_once(&self, batch: &Batch, text: String) {
+        let Origin { tenant, stream, .. } = batch.origin;
+        if self
+            .lock()
+            .repeats
+            .is_due(format!("{tenant} {stream} {text}"))
+        {
+            error!(%tenant, %stream, "{text}");
+        }
     }
 
     fn accepted_since(&self, batch: &Batch, moment: Instant) -> bool {
-        let shared = self.lock();
-        let accepted = shared.accepted.get(&stream_of(batch));
-        accepted.is_some_and(|accepted| *accepted > moment)
+        let accepted = self.lock().of(batch).accepted;
+        accepted.is_some_and(|accepted| accepted > moment)
     }
 
     fn report(&self, batch: &Batch, error: &OutletError) {
         let text = error.to_string();
-        let due = self
-            .lock()
-            .repeats
-            .is_due(format!("{} {text}", batch.origin.stream));
+        let due = self.lock().repeats.is_due(format!(
+            "{} {} {text}",
+            batch.origin.tenant, batch.origin.stream
+        ));
         if due && error.disposition() != Disposition::Halt {
             warn!(
                 tenant = %batch.origin.tenant, stream = %batch.origin.stream,
@@ -220,8 +292,11 @@ fn wait(failures: u32) -> Duration {
     Duration::from_secs(1 << failures.saturating_sub(1).min(6)).min(LONGEST_WAIT)
 }
 
-fn stream_of(batch: &Batch) -> (Uuid, Stream) {
-    (batch.origin.tenant, batch.origin.stream)
+impl Shared {
+    fn of(&mut self, batch: &Batch) -> &mut Fortune {
+        let stream = (batch.origin.tenant, batch.origin.stream);
+        self.streams.entry(stream).or_default()
+    }
 }
 
 fn name(event: &Event) -> String {

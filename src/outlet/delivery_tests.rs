@@ -6,9 +6,11 @@ use uuid::Uuid;
 
 use super::*;
 use crate::{
-    record::{Hash, Key, Known, Origin},
+    record::{Content, Hash, Key, Known, Origin},
     stream::Stream,
 };
+
+const REFUSED_FOR: Duration = Duration::from_secs(5 * 60);
 
 /// A pipeline that answers by what a batch holds, and remembers what it accepted.
 struct Pipeline<F> {
@@ -60,9 +62,11 @@ fn batch(lines: &[&str]) -> Batch {
                     revision: 0,
                     first_seen: DateTime::UNIX_EPOCH,
                     observed_ms: 0,
+                    seen_ms: 0,
                 },
             })
             .collect(),
+        content: Content::Records,
     }
 }
 
@@ -174,13 +178,48 @@ async fn a_pipeline_that_is_shut_halts_at_once() {
     assert_eq!((accepted.len(), letters.as_str(), asked.len()), (0, "", 1));
 }
 
+#[test]
+fn no_more_than_one_in_a_hundred_is_set_aside() {
+    let mut fortune = Fortune::default();
+    for _ in 0..100 {
+        assert!(fortune.may_set_aside());
+        fortune.set_aside();
+    }
+    assert!(!fortune.may_set_aside());
+    fortune.settled += 9_800;
+    assert!(!fortune.may_set_aside());
+    // The first of the hundred is not among the last ten thousand any more.
+    fortune.settled += 102;
+    assert!(fortune.may_set_aside());
+}
+
 #[tokio::test]
 async fn a_full_file_of_dead_letters_takes_no_more() {
     let dir = tempfile::tempdir().unwrap();
     let letters = DeadLetters::new(dir.path(), 10);
-    let events = batch(&["12345678\n", "9\n"]).events;
-    assert!(letters.put(&events[0]).unwrap());
-    assert!(!letters.put(&events[1]).unwrap());
+    let batch = batch(&["12345678\n", "9\n"]);
+    assert!(letters.put(&batch, &batch.events[0]).unwrap());
+    assert!(!letters.put(&batch, &batch.events[1]).unwrap());
     let text = std::fs::read_to_string(letters.path()).unwrap();
     assert_eq!(text, "12345678\n");
+}
+
+#[test]
+fn dead_letters_are_counted_by_stream_also_those_of_an_earlier_process() {
+    let dir = tempfile::tempdir().unwrap();
+    let line = format!(
+        r#"{{"message":"x","entra_id":{{"tenant_id":"{}","stream":"sign_ins"}}}}"#,
+        Uuid::nil()
+    );
+    std::fs::write(
+        dir.path().join("dead-letters.ndjson"),
+        format!("{line}\nno event\n{line}\n"),
+    )
+    .unwrap();
+    let letters = DeadLetters::new(dir.path(), DeadLetters::LIMIT);
+    assert_eq!(letters.of(Uuid::nil(), Stream::SignIns), 2);
+    assert_eq!(letters.of(Uuid::nil(), Stream::Provisioning), 0);
+    let batch = batch(&["a\n"]);
+    letters.put(&batch, &batch.events[0]).unwrap();
+    assert_eq!(letters.of(Uuid::nil(), Stream::SignIns), 3);
 }

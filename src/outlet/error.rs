@@ -35,6 +35,8 @@ pub enum OutletError {
     Stranger { status: u16, message: String },
     #[error("writing to standard output failed: {0}")]
     Stdout(std::io::Error),
+    #[error("what was written to standard output cannot be kept for the next start: {0}")]
+    Replay(String),
     #[error("writing documents failed: {0}")]
     File(std::io::Error),
     #[error("the reader of standard output is gone")]
@@ -71,6 +73,7 @@ impl OutletError {
             | Self::Shut { .. }
             | Self::Stranger { .. }
             | Self::Stdout(_)
+            | Self::Replay(_)
             | Self::File(_)
             | Self::ReaderGone
             | Self::DeadLetters { .. } => Disposition::Halt,

@@ -9,7 +9,7 @@ mod stdout;
 use async_trait::async_trait;
 
 pub use dead_letters::DeadLetters;
-pub use delivery::{Delivery, REFUSED_FOR};
+pub use delivery::Delivery;
 pub use error::{Disposition, OutletError};
 pub use http::HttpOutlet;
 pub use stdout::StdoutOutlet;

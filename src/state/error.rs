@@ -1,6 +1,9 @@
 //! What can be wrong with the state file.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use redb::{DatabaseError, StorageError};
 
@@ -9,10 +12,10 @@ use redb::{DatabaseError, StorageError};
 #[derive(Debug, thiserror::Error)]
 pub enum StateError {
     #[error(
-        "the state file {path} is in use by another process; stop that one, or give this one a \
-         state_dir of its own", path = .path.display()
+        "the state file {path} is in use by another process, and was for {} s; stop that one, or \
+         give this one a state_dir of its own", .waited.as_secs(), path = .path.display()
     )]
-    InUse { path: PathBuf },
+    InUse { path: PathBuf, waited: Duration },
     #[error(
         "the state file {path} cannot be read or written: {source}; state_dir must be a directory \
          that the source's user may write to, with room on its disk", path = .path.display()
@@ -48,7 +51,10 @@ impl StateError {
         let path = path.to_owned();
         match error {
             DatabaseError::DatabaseAlreadyOpen | DatabaseError::LockProtocolMismatch => {
-                Self::InUse { path }
+                Self::InUse {
+                    path,
+                    waited: Duration::ZERO,
+                }
             }
             DatabaseError::Storage(error) => Self::of(&path, error),
             other => Self::Unusable {

@@ -4,23 +4,27 @@
 //! wait into one transaction, in the order in which they were handed over.
 
 mod error;
+mod lateness;
 mod saved;
 mod tables;
 mod writer;
 
 use std::{
     collections::BTreeMap,
-    fs::{DirBuilder, OpenOptions},
+    fs::{DirBuilder, File, OpenOptions},
     path::{Path, PathBuf},
     sync::Arc,
+    thread,
+    time::{Duration, Instant},
 };
 
 use chrono::{DateTime, Utc};
-use redb::{Database, ReadableDatabase, backends::InMemoryBackend};
+use redb::{Database, ReadTransaction, ReadableDatabase, backends::InMemoryBackend};
 use uuid::Uuid;
 
 pub use error::StateError;
-pub use saved::{Changes, Counts, Head, Slot};
+pub use lateness::Lateness;
+pub use saved::{Changes, Counts, Head, Over, Proof, Slot};
 pub use writer::{Write, WriteFailed};
 
 use crate::{
@@ -40,49 +44,101 @@ pub struct State {
 }
 
 impl State {
+    /// How long a new owner waits for the one before it to let go of the file.
+    pub const PATIENCE: Duration = Duration::from_secs(30);
+    const FILE: &str = "state.redb";
+
     /// Opens the state file in `dir`, and makes both if they are missing: the directory for its
-    /// owner alone (0700), the file too (0600).
+    /// owner alone (0700), the file too (0600). Waits for so long while another process owns it.
     ///
     /// # Errors
     /// [`StateError`]. A file that cannot be used is never replaced.
-    pub fn open(dir: &Path) -> Result<Self, StateError> {
-        let path = dir.join("state.redb");
+    pub fn open(dir: &Path, patience: Duration) -> Result<Self, StateError> {
+        let path = dir.join(Self::FILE);
         let failed = |source: std::io::Error| StateError::Io {
             path: path.clone(),
             source,
         };
         make_dir(dir).map_err(failed)?;
-        let file = private_file(&path).map_err(failed)?;
-        let backend = redb::backends::FileBackend::new(file)
-            .map_err(|error| StateError::of_open(&path, error))?;
-        let database = Database::builder()
-            .set_cache_size(CACHE_BYTES)
-            .create_with_backend(backend)
-            .map_err(|error| StateError::of_open(&path, error))?;
-        Self::new(database, path)
+        if !path.try_exists().map_err(failed)? {
+            make_file(dir, &path)?;
+        }
+        Self::open_file(path, patience)
     }
 
-    /// A state that lives as long as the process.
+    /// Opens the state file in `dir` if there is one.
+    ///
+    /// # Errors
+    /// As [`State::open`].
+    pub fn open_existing(dir: &Path) -> Result<Option<Self>, StateError> {
+        let path = dir.join(Self::FILE);
+        match path.try_exists() {
+            Ok(true) => Self::open_file(path, Duration::ZERO).map(Some),
+            Ok(false) => Ok(None),
+            Err(source) => Err(StateError::Io { path, source }),
+        }
+    }
+
+    fn open_file(path: PathBuf, patience: Duration) -> Result<Self, StateError> {
+        let began = Instant::now();
+        loop {
+            match Self::try_open(&path) {
+                Err(StateError::InUse { .. }) if began.elapsed() < patience => {
+                    thread::sleep(Duration::from_millis(50));
+                }
+                Err(StateError::InUse { path, .. }) => {
+                    let waited = began.elapsed();
+                    return Err(StateError::InUse { path, waited });
+                }
+                other => return other,
+            }
+        }
+    }
+
+    fn try_open(path: &Path) -> Result<Self, StateError> {
+        let file = OpenOptions::new().read(true).write(true).open(path);
+        let file = file.map_err(|source| StateError::Io {
+            path: path.to_owned(),
+            source,
+        })?;
+        // A file is made whole before it gets its name: one that is empty was emptied.
+        if file.metadata().is_ok_and(|metadata| metadata.len() == 0) {
+            return Err(StateError::Unusable {
+                path: path.to_owned(),
+                reason: "it is empty".into(),
+            });
+        }
+        let backend = redb::backends::FileBackend::new(file)
+            .map_err(|error| StateError::of_open(path, error))?;
+        let database = Arc::new(on(backend, path)?);
+        Ok(Self {
+            writer: Writer::start(Arc::clone(&database), path.to_owned()),
+            database,
+            path: path.to_owned(),
+        })
+    }
+
+    /// A state that lives as long as the process; what is written is there at once.
     ///
     /// # Errors
     /// [`StateError`], as far as memory can fail.
     pub fn in_memory() -> Result<Self, StateError> {
         let path = PathBuf::from("memory");
-        let database = Database::builder()
-            .set_cache_size(CACHE_BYTES)
-            .create_with_backend(InMemoryBackend::new())
-            .map_err(|error| StateError::of_open(&path, error))?;
-        Self::new(database, path)
-    }
-
-    fn new(database: Database, path: PathBuf) -> Result<Self, StateError> {
-        tables::prepare(&database, &path)?;
-        let database = Arc::new(database);
+        let database = Arc::new(on(InMemoryBackend::new(), &path)?);
         Ok(Self {
-            writer: Writer::start(Arc::clone(&database), path.clone()),
+            writer: Writer::Inline(Arc::clone(&database)),
             database,
             path,
         })
+    }
+
+    fn read<T>(
+        &self,
+        read: impl FnOnce(&ReadTransaction) -> Result<T, redb::Error>,
+    ) -> Result<T, StateError> {
+        let transaction = self.database.begin_read();
+        let transaction = transaction.map_err(|error| StateError::of(&self.path, error))?;
+        read(&transaction).map_err(|error| StateError::of(&self.path, error))
     }
 
     /// The latest delivered revision of each key, `None` where nothing was delivered.
@@ -95,12 +151,7 @@ impl State {
         stream: Stream,
         keys: &[Key],
     ) -> Result<Vec<Option<Known>>, StateError> {
-        let read = self
-            .database
-            .begin_read()
-            .map_err(|error| StateError::of(&self.path, error))?;
-        tables::known(&read, tenant, stream, keys)
-            .map_err(|error| StateError::of(&self.path, error))
+        self.read(|read| tables::known(read, tenant, stream, keys))
     }
 
     /// What was saved of a stream; `None` when it was never read.
@@ -108,11 +159,47 @@ impl State {
     /// # Errors
     /// [`StateError`] when the file cannot be read.
     pub fn coverage(&self, tenant: Uuid, stream: Stream) -> Result<Option<Saved>, StateError> {
-        let read = self
-            .database
-            .begin_read()
-            .map_err(|error| StateError::of(&self.path, error))?;
-        tables::coverage(&read, tenant, stream).map_err(|error| StateError::of(&self.path, error))
+        self.read(|read| tables::coverage(read, tenant, stream))
+    }
+
+    /// What became of a stream's slots, by day, oldest first.
+    ///
+    /// # Errors
+    /// [`StateError`] when the file cannot be read.
+    pub fn proofs(
+        &self,
+        tenant: Uuid,
+        stream: Stream,
+    ) -> Result<Vec<(DateTime<Utc>, Proof)>, StateError> {
+        self.read(|read| tables::proofs(read, tenant, stream))
+    }
+
+    /// What was kept for a replay, the lines after number `after` (0 for the first) with theirs.
+    ///
+    /// # Errors
+    /// [`StateError`] when the file cannot be read.
+    pub fn replay(&self, after: u64) -> Result<Option<(u64, Vec<u8>)>, StateError> {
+        self.read(|read| tables::replay(read, after))
+    }
+
+    /// Hands over lines that were written to standard output, `events` of them, to be written again
+    /// by the next start; as [`State::acked`]. The oldest go when `keep` events remain without them.
+    pub fn keep_for_replay(
+        &self,
+        lines: Vec<u8>,
+        events: u64,
+        keep: u64,
+    ) -> impl Future<Output = Result<(), WriteFailed>> + Send + use<> {
+        self.writer.submit(Write::Replay {
+            lines,
+            events,
+            keep,
+        })
+    }
+
+    /// Drops what is kept for a replay.
+    pub fn clear_replay(&self) -> impl Future<Output = Result<(), WriteFailed>> + Send + use<> {
+        self.writer.submit(Write::ClearReplay)
     }
 
     /// Hands over what to remember of acked events. It is safe on disk once the returned future
@@ -153,12 +240,42 @@ fn make_dir(dir: &Path) -> std::io::Result<()> {
     builder.create(dir)
 }
 
-fn private_file(path: &Path) -> std::io::Result<std::fs::File> {
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(false);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
+/// Makes the state file under another name and gives it its own when it is whole, so that no crash
+/// leaves half of one.
+fn make_file(dir: &Path, path: &Path) -> Result<(), StateError> {
+    let failed = |source: std::io::Error| StateError::Io {
+        path: path.to_owned(),
+        source,
+    };
+    // Its owner's alone (0600), which is what tempfile makes.
+    let file = tempfile::Builder::new()
+        .prefix(".state-new-")
+        .tempfile_in(dir)
+        .map_err(failed)?;
+    let backend = file.reopen().map_err(failed)?;
+    let backend = redb::backends::FileBackend::new(backend)
+        .map_err(|error| StateError::of_open(path, error))?;
+    drop(on(backend, path)?);
+    match file.persist_noclobber(path) {
+        Ok(file) => {
+            file.sync_all().map_err(failed)?;
+            File::open(dir)
+                .and_then(|dir| dir.sync_all())
+                .map_err(failed)
+        }
+        // Another process was faster; its file is as good.
+        Err(error) if error.error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(failed(error.error)),
+    }
+}
+
+fn on(backend: impl redb::StorageBackend, path: &Path) -> Result<Database, StateError> {
+    let database = Database::builder()
+        .set_cache_size(CACHE_BYTES)
+        .create_with_backend(backend)
+        .map_err(|error| StateError::of_open(path, error))?;
+    tables::prepare(&database, path)?;
+    Ok(database)
 }
 
 /// Slots by their start.
@@ -168,136 +285,5 @@ type Slots = BTreeMap<DateTime<Utc>, Slot>;
 pub type Saved = (Head, Slots);
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{
-        record::Hash,
-        time::{Span, Spans},
-    };
-
-    const TENANT: Uuid = Uuid::from_u128(7);
-
-    fn at(second: i64) -> DateTime<Utc> {
-        DateTime::from_timestamp(second, 0).unwrap()
-    }
-
-    fn known(revision: u32) -> Known {
-        Known {
-            raw: Hash(1),
-            canonical: Hash(2),
-            revision,
-            first_seen: at(5),
-            observed_ms: 6,
-        }
-    }
-
-    fn key(slot: i64, id: &[u8]) -> Key {
-        Key {
-            slot: at(slot),
-            id: Hash::of(id),
-        }
-    }
-
-    fn head() -> Head {
-        let mut unread = Spans::default();
-        unread.add(Span {
-            from: at(0),
-            to: at(300),
-        });
-        Head {
-            slot_ms: 300_000,
-            origin: at(0),
-            tail_from: at(900),
-            unread,
-        }
-    }
-
-    async fn acked(state: &State, events: Vec<(Key, Known)>) {
-        state.acked(TENANT, Stream::SignIns, events).await.unwrap();
-    }
-
-    #[tokio::test]
-    async fn what_was_acked_is_known_after_a_restart() {
-        let dir = tempfile::tempdir().unwrap();
-        let state = State::open(dir.path()).unwrap();
-        acked(&state, vec![(key(300, b"a"), known(3))]).await;
-        drop(state);
-
-        let state = State::open(dir.path()).unwrap();
-        let keys = [key(300, b"a"), key(300, b"b"), key(600, b"a")];
-        let found = state.known(TENANT, Stream::SignIns, &keys).unwrap();
-        assert_eq!(found, [Some(known(3)), None, None]);
-        let other = state.known(TENANT, Stream::DirectoryAudits, &keys).unwrap();
-        assert_eq!(other, [None, None, None]);
-    }
-
-    #[tokio::test]
-    async fn a_stream_s_coverage_comes_back_as_it_was_saved() {
-        let state = State::in_memory().unwrap();
-        let slot = Slot {
-            due: at(1000),
-            counts: Counts {
-                records: 4,
-                late: 1,
-                revised: 2,
-            },
-        };
-        let changes = Changes {
-            head: head(),
-            slots: vec![(at(600), slot)],
-            closed: Vec::new(),
-        };
-        state.save(TENANT, Stream::SignIns, changes).await.unwrap();
-        let restored = state.coverage(TENANT, Stream::SignIns).unwrap();
-        let expected = (head(), BTreeMap::from([(at(600), slot)]));
-        assert_eq!(restored, Some(expected));
-        assert_eq!(state.coverage(TENANT, Stream::Provisioning).unwrap(), None);
-    }
-
-    #[tokio::test]
-    async fn a_closed_slot_takes_its_ids_with_it_and_no_others() {
-        let state = State::in_memory().unwrap();
-        let keys = [key(300, b"a"), key(300, b"b"), key(600, b"a")];
-        acked(&state, keys.map(|key| (key, known(0))).into()).await;
-        let changes = Changes {
-            head: head(),
-            slots: Vec::new(),
-            closed: vec![(at(300), Counts::default())],
-        };
-        state.save(TENANT, Stream::SignIns, changes).await.unwrap();
-        let found = state.known(TENANT, Stream::SignIns, &keys).unwrap();
-        assert_eq!(found, [None, None, Some(known(0))]);
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn the_state_is_its_owner_s_alone() {
-        use std::os::unix::fs::PermissionsExt;
-        let root = tempfile::tempdir().unwrap();
-        let dir = root.path().join("made");
-        let _state = State::open(&dir).unwrap();
-        let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
-        assert_eq!(mode(&dir), 0o700);
-        assert_eq!(mode(&dir.join("state.redb")), 0o600);
-    }
-
-    #[test]
-    fn a_second_owner_is_refused() {
-        let dir = tempfile::tempdir().unwrap();
-        let _first = State::open(dir.path()).unwrap();
-        let second = State::open(dir.path()).err().unwrap();
-        assert!(matches!(second, StateError::InUse { .. }), "{second}");
-    }
-
-    #[test]
-    fn a_foreign_file_is_refused_and_left_alone() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("state.redb");
-        let text = "this is no database ".repeat(1000);
-        std::fs::write(&path, &text).unwrap();
-        let error = State::open(dir.path()).err().unwrap();
-        assert!(matches!(error, StateError::Unusable { .. }), "{error}");
-        assert!(error.to_string().contains("move it away"), "{error}");
-        assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
-    }
-}
+#[path = "state_tests.rs"]
+mod tests;

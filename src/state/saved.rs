@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::Lateness;
 use crate::time::Spans;
 
 /// A stream's place in its own time.
@@ -17,6 +18,12 @@ pub struct Head {
     pub tail_from: DateTime<Utc>,
     /// What a first start or a stop left unread; whole slots.
     pub unread: Spans,
+    /// What was delivered since `origin`.
+    pub totals: Counts,
+    /// Slots that passed Graph's retention before they were closed.
+    pub unproven: u64,
+    /// How late records became visible.
+    pub lateness: Lateness,
 }
 
 /// A slot that has been read and is not closed.
@@ -27,7 +34,7 @@ pub struct Slot {
     pub counts: Counts,
 }
 
-/// What the reads of a slot found.
+/// What reads found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
     /// Records delivered, whenever they came.
@@ -58,7 +65,45 @@ pub struct Changes {
     pub head: Head,
     /// Slots that are new or changed.
     pub slots: Vec<(DateTime<Utc>, Slot)>,
-    /// Slots that closed, with what was found in them: a proof. What was known of their ids is
-    /// not needed any more.
-    pub closed: Vec<(DateTime<Utc>, Counts)>,
+    /// Slots that are over. What was known of their ids is not needed any more.
+    pub over: Vec<(DateTime<Utc>, Over)>,
+    /// Ids that are kept for the stream and not by slot, and were not seen since, are dropped.
+    pub forget_before: Option<DateTime<Utc>>,
+}
+
+/// How a slot came to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Over {
+    /// Read after its last age, with nothing new: a proof of what was found in it.
+    Closed(Counts),
+    /// It passed Graph's retention first. What was found in it was delivered; that it was all is
+    /// not known.
+    Unproven(Counts),
+}
+
+/// What became of the slots of one day.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Proof {
+    /// Slots that closed.
+    pub slots: u64,
+    /// Slots that did not, in time.
+    pub unproven: u64,
+    /// What was found in all of them.
+    pub counts: Counts,
+}
+
+impl Proof {
+    /// Counts one more slot.
+    pub fn add(&mut self, over: Over) {
+        match over {
+            Over::Closed(counts) => {
+                self.slots += 1;
+                self.counts.add(counts);
+            }
+            Over::Unproven(counts) => {
+                self.unproven += 1;
+                self.counts.add(counts);
+            }
+        }
+    }
 }

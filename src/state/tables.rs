@@ -2,22 +2,23 @@
 //!
 //! | table | key | value |
 //! |---|---|---|
-//! | `meta` | `version` | version of this layout |
-//! | `delivered` | tenant, stream, slot, id hash | the latest delivered revision, 52 bytes |
+//! | `meta` | `version`, `replay_events` | version of this layout; events in `replay` |
+//! | `delivered` | tenant, stream, slot, id hash | the latest delivered revision, 60 bytes |
 //! | `heads` | tenant, stream | [`Head`] as JSON |
 //! | `slots` | tenant, stream, slot | [`Slot`] as JSON |
-//! | `proofs` | tenant, stream, day | what the closed slots of that day held, as JSON |
+//! | `proofs` | tenant, stream, day | what became of the slots of that day, as [`Proof`] in JSON |
+//! | `replay` | number | how many events, and their lines, compressed |
 //!
 //! Times in keys are milliseconds since the Unix epoch.
 
 use std::{ops::RangeInclusive, path::Path};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use redb::{Database, ReadTransaction, ReadableTable, TableDefinition, WriteTransaction};
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use redb::{Database, ReadTransaction, ReadableTable, Table, TableDefinition, WriteTransaction};
+use serde::{Serialize, de::DeserializeOwned};
 use uuid::Uuid;
 
-use super::{Changes, Counts, Head, Saved, Slots, StateError};
+use super::{Changes, Head, Over, Proof, Saved, Slots, StateError};
 use crate::{
     record::{Hash, Key, Known},
     stream::Stream,
@@ -28,7 +29,7 @@ type StreamKey = (u128, u8);
 type SlotKey = (u128, u8, i64);
 type DeliveredKey = (u128, u8, i64, u128);
 
-const VERSION: u64 = 1;
+const VERSION: u64 = 2;
 const META: TableDefinition<&str, u64> = TableDefinition::new("meta");
 const DELIVERED: TableDefinition<DeliveredKey, &[u8; KNOWN_BYTES]> =
     TableDefinition::new("delivered");
@@ -36,12 +37,10 @@ const HEADS: TableDefinition<StreamKey, &[u8]> = TableDefinition::new("heads");
 const SLOTS: TableDefinition<SlotKey, &[u8]> = TableDefinition::new("slots");
 const PROOFS: TableDefinition<SlotKey, &[u8]> = TableDefinition::new("proofs");
 
-/// What the closed slots of one day held.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Proof {
-    pub slots: u64,
-    pub counts: Counts,
-}
+/// What was written to standard output last, in that order: how many events, and their lines.
+const REPLAY: TableDefinition<u64, (u64, &[u8])> = TableDefinition::new("replay");
+/// In `meta`: the events in `replay`.
+const REPLAY_EVENTS: &str = "replay_events";
 
 /// Makes the tables of a new file, and checks the version of an old one.
 pub fn prepare(database: &Database, path: &Path) -> Result<(), StateError> {
@@ -75,6 +74,7 @@ fn prepare_inner(database: &Database) -> Result<u64, redb::Error> {
         write.open_table(HEADS)?;
         write.open_table(SLOTS)?;
         write.open_table(PROOFS)?;
+        write.open_table(REPLAY)?;
     }
     write.commit()?;
     Ok(found)
@@ -144,20 +144,94 @@ pub fn write_changes(
     }
     let mut delivered = write.open_table(DELIVERED)?;
     let mut proofs = write.open_table(PROOFS)?;
-    for (start, counts) in &changes.closed {
+    for (start, over) in &changes.over {
         slots.remove(slot_key(*start))?;
         delivered.retain_in(ids_of(tenant, stream, *start), |_, _| false)?;
-        let day = slot_key(slot_of(*start, TimeDelta::days(1)));
-        let mut proof: Proof = proofs
-            .get(day)?
-            .map(|row| from_json(row.value()))
-            .transpose()?
-            .unwrap_or_default();
-        proof.slots += 1;
-        proof.counts.add(*counts);
-        proofs.insert(day, to_json(&proof)?.as_slice())?;
+        add_proof(&mut proofs, slot_key(day_of(*start)), *over)?;
+    }
+    if let Some(before) = changes.forget_before {
+        let before = before.timestamp_millis();
+        delivered.retain_in(ids_of(tenant, stream, DateTime::UNIX_EPOCH), |_, value| {
+            seen_ms(value) >= before
+        })?;
     }
     Ok(())
+}
+
+fn add_proof(
+    proofs: &mut Table<'_, SlotKey, &[u8]>,
+    day: SlotKey,
+    over: Over,
+) -> Result<(), redb::Error> {
+    let proof = proofs.get(day)?;
+    let proof = proof.map(|row| from_json::<Proof>(row.value()));
+    let mut proof = proof.transpose()?.unwrap_or_default();
+    proof.add(over);
+    proofs.insert(day, to_json(&proof)?.as_slice())?;
+    Ok(())
+}
+
+fn day_of(time: DateTime<Utc>) -> DateTime<Utc> {
+    slot_of(time, TimeDelta::days(1))
+}
+
+/// The daily totals of a stream, oldest first.
+pub fn proofs(
+    read: &ReadTransaction,
+    tenant: Uuid,
+    stream: Stream,
+) -> Result<Vec<(DateTime<Utc>, Proof)>, redb::Error> {
+    let table = read.open_table(PROOFS)?;
+    table
+        .range(all_slots(tenant, stream))?
+        .map(|row| {
+            let (key, value) = row?;
+            Ok((time(key.value().2)?, from_json(value.value())?))
+        })
+        .collect()
+}
+
+/// Adds what was written, and drops the oldest as long as `keep` events remain.
+pub fn write_replay(
+    write: &WriteTransaction,
+    lines: &[u8],
+    events: u64,
+    keep: u64,
+) -> Result<(), redb::Error> {
+    let mut meta = write.open_table(META)?;
+    let mut replay = write.open_table(REPLAY)?;
+    let kept = meta.get(REPLAY_EVENTS)?.map_or(0, |kept| kept.value());
+    let last = replay.last()?.map_or(0, |(number, _)| number.value());
+    replay.insert(last + 1, (events, lines))?;
+    let mut kept = kept + events;
+    loop {
+        let first = replay.first()?;
+        let Some((number, oldest)) = first.map(|(number, value)| (number.value(), value.value().0))
+        else {
+            break;
+        };
+        if kept.saturating_sub(oldest) < keep {
+            break;
+        }
+        replay.remove(number)?;
+        kept = kept.saturating_sub(oldest);
+    }
+    meta.insert(REPLAY_EVENTS, kept)?;
+    Ok(())
+}
+
+/// Drops all that is kept for a replay.
+pub fn clear_replay(write: &WriteTransaction) -> Result<(), redb::Error> {
+    write.open_table(REPLAY)?.retain(|_, _| false)?;
+    write.open_table(META)?.remove(REPLAY_EVENTS)?;
+    Ok(())
+}
+
+/// The first lines kept for a replay after number `after`, with their number.
+pub fn replay(read: &ReadTransaction, after: u64) -> Result<Option<(u64, Vec<u8>)>, redb::Error> {
+    let table = read.open_table(REPLAY)?;
+    let next = table.range(after + 1..)?.next().transpose()?;
+    Ok(next.map(|(number, value)| (number.value(), value.value().1.to_vec())))
 }
 
 fn delivered_key(tenant: Uuid, stream: Stream, key: &Key) -> DeliveredKey {
@@ -179,16 +253,18 @@ fn ids_of(tenant: Uuid, stream: Stream, slot: DateTime<Utc>) -> RangeInclusive<D
     (tenant, stream, slot, u128::MIN)..=(tenant, stream, slot, u128::MAX)
 }
 
-const KNOWN_BYTES: usize = 52;
+const KNOWN_BYTES: usize = 60;
+const SEEN: usize = 52;
 
-/// Raw hash, canonical hash, revision, first seen, observed; big-endian.
+/// Raw hash, canonical hash, revision, first seen, observed, last seen; big-endian.
 fn encode(known: &Known) -> [u8; KNOWN_BYTES] {
     let mut bytes = [0; KNOWN_BYTES];
     bytes[..16].copy_from_slice(&known.raw.0.to_be_bytes());
     bytes[16..32].copy_from_slice(&known.canonical.0.to_be_bytes());
     bytes[32..36].copy_from_slice(&known.revision.to_be_bytes());
     bytes[36..44].copy_from_slice(&known.first_seen.timestamp_millis().to_be_bytes());
-    bytes[44..].copy_from_slice(&known.observed_ms.to_be_bytes());
+    bytes[44..SEEN].copy_from_slice(&known.observed_ms.to_be_bytes());
+    bytes[SEEN..].copy_from_slice(&known.seen_ms.to_be_bytes());
     bytes
 }
 
@@ -200,7 +276,14 @@ fn decode(bytes: &[u8; KNOWN_BYTES]) -> Result<Known, redb::Error> {
         revision: u32::from_be_bytes(take(&mut rest)?),
         first_seen: time(i64::from_be_bytes(take(&mut rest)?))?,
         observed_ms: i64::from_be_bytes(take(&mut rest)?),
+        seen_ms: i64::from_be_bytes(take(&mut rest)?),
     })
+}
+
+fn seen_ms(bytes: &[u8; KNOWN_BYTES]) -> i64 {
+    let mut seen = [0; 8];
+    seen.copy_from_slice(&bytes[SEEN..]);
+    i64::from_be_bytes(seen)
 }
 
 fn take<const N: usize>(rest: &mut &[u8]) -> Result<[u8; N], redb::Error> {

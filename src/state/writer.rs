@@ -29,6 +29,13 @@ pub enum Write {
         stream: Stream,
         changes: Changes,
     },
+    /// What was written to standard output, to be written again by the next start.
+    Replay {
+        lines: Vec<u8>,
+        events: u64,
+        keep: u64,
+    },
+    ClearReplay,
 }
 
 /// A write that is not on disk. The text is shared by all writes of the transaction.
@@ -36,12 +43,17 @@ pub enum Write {
 #[error("{0}")]
 pub struct WriteFailed(pub Arc<str>);
 
-type Job = (Write, oneshot::Sender<Result<(), WriteFailed>>);
+pub type Job = (Write, oneshot::Sender<Result<(), WriteFailed>>);
 
-/// Hands writes to the thread; it ends when this is dropped and the last write is done.
-pub struct Writer {
-    jobs: Option<mpsc::Sender<Job>>,
-    thread: Option<thread::JoinHandle<()>>,
+/// Performs writes.
+pub enum Writer {
+    /// By a thread that ends when this is dropped and the last write is done.
+    Thread {
+        jobs: Option<mpsc::Sender<Job>>,
+        thread: Option<thread::JoinHandle<()>>,
+    },
+    /// At once, where the state is memory: nothing is gained by waiting.
+    Inline(Arc<Database>),
 }
 
 impl Writer {
@@ -53,7 +65,7 @@ impl Writer {
                 while let Ok(first) = waiting.recv() {
                     let group: Vec<Job> =
                         std::iter::once(first).chain(waiting.try_iter()).collect();
-                    let outcome = commit(&database, &group)
+                    let outcome = commit(&database, group.iter().map(|(write, _)| write))
                         .map_err(|error| StateError::of(&path, error).to_string())
                         .map_err(|text| WriteFailed(text.into()));
                     for (_, done) in group {
@@ -63,7 +75,7 @@ impl Writer {
                 }
             })
             .ok();
-        Self {
+        Self::Thread {
             jobs: Some(jobs),
             thread,
         }
@@ -74,9 +86,17 @@ impl Writer {
         write: Write,
     ) -> impl Future<Output = Result<(), WriteFailed>> + Send + use<> {
         let (done, outcome) = oneshot::channel();
-        if let Some(jobs) = &self.jobs {
+        match self {
             // A thread that is gone drops `done`, and the receiver below says so.
-            let _ = jobs.send((write, done));
+            Self::Thread { jobs, .. } => {
+                if let Some(jobs) = jobs {
+                    let _ = jobs.send((write, done));
+                }
+            }
+            Self::Inline(database) => {
+                let written = commit(database, std::iter::once(&write));
+                let _ = done.send(written.map_err(|error| WriteFailed(error.to_string().into())));
+            }
         }
         async move {
             outcome
@@ -88,17 +108,23 @@ impl Writer {
 
 impl Drop for Writer {
     fn drop(&mut self) {
-        self.jobs = None;
-        if let Some(thread) = self.thread.take() {
+        let Self::Thread { jobs, thread } = self else {
+            return;
+        };
+        *jobs = None;
+        if let Some(thread) = thread.take() {
             // A panic in the writer was reported to those who waited for it.
             let _ = thread.join();
         }
     }
 }
 
-fn commit(database: &Database, group: &[Job]) -> Result<(), redb::Error> {
+fn commit<'a>(
+    database: &Database,
+    writes: impl Iterator<Item = &'a Write>,
+) -> Result<(), redb::Error> {
     let transaction = database.begin_write()?;
-    for (write, _) in group {
+    for write in writes {
         match write {
             Write::Acked {
                 tenant,
@@ -110,6 +136,12 @@ fn commit(database: &Database, group: &[Job]) -> Result<(), redb::Error> {
                 stream,
                 changes,
             } => tables::write_changes(&transaction, *tenant, *stream, changes)?,
+            Write::Replay {
+                lines,
+                events,
+                keep,
+            } => tables::write_replay(&transaction, lines, *events, *keep)?,
+            Write::ClearReplay => tables::clear_replay(&transaction)?,
         }
     }
     transaction.commit()?;

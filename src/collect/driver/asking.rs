@@ -1,6 +1,6 @@
 //! The driver towards Graph: what a request needs, the request, and what came of it.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeSet, sync::Arc};
 
 use chrono::{DateTime, Utc};
 use futures::FutureExt;
@@ -13,6 +13,7 @@ use crate::{
         ledger::{Fetch, Input},
         memory::Share,
         pages::place,
+        read::Found,
     },
     graph::{Answer, Disposition, GraphError, query},
     stream::Kind,
@@ -127,8 +128,10 @@ impl Driver {
                 class: fetch.class,
                 batches: 0,
                 waiting: placed,
-                found: BTreeMap::new(),
-                _share: share,
+                depends: BTreeSet::new(),
+                found: Found::default(),
+                measures: fetch.measures,
+                share: Some(share),
             },
         );
         debug!(stream = %fetch.stream, class = ?fetch.class, more, "a page came");

@@ -9,7 +9,7 @@ use super::{BATCH_BYTES, Done, Driver, Halt, PageId};
 use crate::{
     collect::{
         ledger::Input,
-        pages::{Judged, judge_all},
+        pages::{Reading, judge_all},
     },
     record::{Batch, Key, Origin},
 };
@@ -30,19 +30,26 @@ impl Driver {
             stream,
             cloud: self.client.cloud().name().into(),
         };
+        let reading = Reading {
+            class: page.class,
+            measures: page.measures,
+            schedule: &self.settings.schedule,
+            now,
+        };
         let on_their_way = self.on_their_way.entry(stream).or_default();
-        let Judged {
-            events,
-            found,
-            waiting,
-        } = judge_all(&origin, page.class, placed, &latest, on_their_way, now);
-        on_their_way.extend(events.iter().map(|event| event.key));
-        page.waiting = waiting;
-        for (slot, counts) in found {
-            page.found.entry(slot).or_default().add(counts);
+        let judged = judge_all(&origin, reading, placed, &latest, on_their_way);
+        let events = judged.events;
+        on_their_way.extend(events.iter().map(|event| (event.key, event.known.raw)));
+        page.waiting = judged.waiting;
+        page.depends.extend(judged.depends);
+        page.found.add(&judged.found);
+        if !judged.touched.is_empty() {
+            let touched = self.state.acked(self.tenant, stream, judged.touched);
+            self.work.push(touched.map(Done::Saved).boxed());
         }
         let batches = Batch::cut(&origin, events, BATCH_BYTES);
         page.batches += batches.len();
+        page.settle();
         for batch in batches {
             self.deliver(id, batch);
         }
@@ -95,13 +102,22 @@ impl Driver {
                 on_their_way.remove(key);
             }
         }
-        let waiting: Vec<PageId> = self
+        page.settle();
+        let mut others = Vec::new();
+        for (other, page) in self
             .pages
-            .iter()
-            .filter(|(_, page)| page.stream == stream && !page.waiting.is_empty())
-            .map(|(id, _)| *id)
-            .collect();
-        for other in waiting {
+            .iter_mut()
+            .filter(|(_, page)| page.stream == stream)
+        {
+            let depended = page.depends.len();
+            for key in keys {
+                page.depends.remove(key);
+            }
+            if page.depends.len() < depended || !page.waiting.is_empty() {
+                others.push(*other);
+            }
+        }
+        for other in others {
             self.admit(other)?;
             if other != id
                 && let Some(input) = self.acked(other)
@@ -116,7 +132,7 @@ impl Driver {
     /// The page's ack, once nothing of it is on its way or waiting.
     pub(super) fn acked(&mut self, id: PageId) -> Option<Input> {
         let page = self.pages.get(&id)?;
-        if page.batches > 0 || !page.waiting.is_empty() {
+        if !page.is_acked() {
             return None;
         }
         let page = self.pages.remove(&id)?;

@@ -22,7 +22,7 @@ use tokio::{
     sync::{Semaphore, watch},
     time::{Instant, sleep, sleep_until, timeout_at},
 };
-use tracing::info;
+use tracing::{error, info};
 use url::Url;
 use uuid::Uuid;
 
@@ -32,14 +32,14 @@ use super::{
     coverage::Coverage,
     ledger::{Action, Fetch, Input},
     memory::Share,
-    pages::Placed,
-    read::{Class, ReadId},
+    pages::{OnTheirWay, Placed},
+    read::{Class, Found, ReadId},
 };
 use crate::{
     graph::{Answer, Client, GraphError},
     outlet::{Delivery, OutletError},
     record::Key,
-    state::{Counts, Saved, State, StateError, WriteFailed},
+    state::{Saved, State, StateError, WriteFailed},
     stream::Stream,
     telemetry::Repeats,
 };
@@ -98,8 +98,25 @@ struct OpenPage {
     batches: usize,
     /// Records that wait for another revision of themselves to be acked.
     waiting: Vec<Placed>,
-    found: BTreeMap<DateTime<Utc>, Counts>,
-    _share: Share,
+    /// The same as these are being delivered for other pages.
+    depends: BTreeSet<Key>,
+    found: Found,
+    measures: bool,
+    /// Memory for its records and their lines, as long as there are any.
+    share: Option<Share>,
+}
+
+impl OpenPage {
+    /// Gives back the memory once nothing of the page is held any more.
+    fn settle(&mut self) {
+        if self.batches == 0 && self.waiting.is_empty() {
+            self.share = None;
+        }
+    }
+
+    fn is_acked(&self) -> bool {
+        self.batches == 0 && self.waiting.is_empty() && self.depends.is_empty()
+    }
 }
 
 /// Where the driver stands with its token.
@@ -128,7 +145,7 @@ pub struct Driver {
     pages: HashMap<PageId, OpenPage>,
     next_page: u64,
     /// What is being delivered, by stream.
-    on_their_way: BTreeMap<Stream, BTreeSet<Key>>,
+    on_their_way: BTreeMap<Stream, OnTheirWay>,
     in_flight: BTreeMap<Stream, Arc<Semaphore>>,
     fetches: FuturesUnordered<BoxFuture<'static, Done>>,
     /// Deliveries and saves.
@@ -267,6 +284,7 @@ impl Driver {
                         let saved = self.state.save(self.tenant, stream, changes);
                         self.work.push(saved.map(Done::Saved).boxed());
                     }
+                    Action::Unproven(stream, slots) => self.unproven(stream, slots),
                 }
             }
             if !fetched {
@@ -276,6 +294,14 @@ impl Driver {
             }
             input = Input::Tick;
         }
+    }
+
+    fn unproven(&self, stream: Stream, slots: u64) {
+        error!(
+            tenant = %self.tenant, %stream, slots,
+            "{slots} slots passed Graph's retention before all their reads were made; records of \
+             theirs that came late may be missing"
+        );
     }
 
     fn now(&self) -> DateTime<Utc> {
@@ -360,7 +386,7 @@ impl Driver {
                 Action::Save(stream, changes) => {
                     Some(self.state.save(self.tenant, stream, changes))
                 }
-                Action::Fetch(_) | Action::Forget(_) => None,
+                Action::Fetch(_) | Action::Forget(_) | Action::Unproven(..) => None,
             })
             .collect()
     }

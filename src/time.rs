@@ -79,6 +79,12 @@ impl Spans {
         self.0.last().copied()
     }
 
+    /// Whether a moment lies in one of the spans.
+    #[must_use]
+    pub fn contains(&self, time: DateTime<Utc>) -> bool {
+        self.0.iter().any(|span| span.contains(time))
+    }
+
     /// The earliest span, if there is any.
     #[must_use]
     pub fn first(&self) -> Option<Span> {

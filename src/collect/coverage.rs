@@ -48,7 +48,7 @@ impl Coverage {
                 origin,
                 tail_from: origin,
                 unread: Spans::default(),
-                totals: Counts::default(),
+                late: 0,
                 unproven: 0,
                 lateness: Lateness::default(),
             },
@@ -183,7 +183,7 @@ impl Coverage {
     pub fn found(&mut self, schedule: &Schedule, found: &Found) {
         self.head.lateness.merge(&found.lateness);
         for (start, counts) in &found.slots {
-            self.head.totals.add(*counts);
+            self.head.late += counts.late;
             // A list that is read whole has no slots.
             if *start == DateTime::UNIX_EPOCH || !counts.any() {
                 continue;

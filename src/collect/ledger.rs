@@ -162,7 +162,12 @@ impl Ledger {
         let mut step = Step::default();
         match input {
             Input::Tick => {}
-            Input::Page { read, more } => self.page(read, more, now),
+            Input::Page { read, more } => {
+                self.page(read, more, now);
+                // Only now: an answer has just told Graph's time, and no wrong clock of ours may
+                // give up what is not lost.
+                self.give_up_old(now, &mut step.actions);
+            }
             Input::Acked { read, found } => self.acked(read, &found, now, &mut step.actions),
             Input::Failed { read, disposition } => {
                 self.failed(read, disposition, now, &mut step.actions);
@@ -170,7 +175,6 @@ impl Ledger {
             Input::Stop => self.stop(now, &mut step.actions),
         }
         if !self.stopping {
-            self.give_up_old(now, &mut step.actions);
             if room && let Some(fetch) = self.next_fetch(now) {
                 step.actions.push(Action::Fetch(fetch));
             }

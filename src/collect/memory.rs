@@ -38,6 +38,12 @@ impl Memory {
             .map(Share)
     }
 
+    /// What no page or batch holds now, in bytes.
+    #[must_use]
+    pub fn free_bytes(&self) -> usize {
+        self.kib.available_permits() * 1024
+    }
+
     /// Fits a share to a page that came: what it does not need is given back. A page larger than
     /// expected takes what is free besides.
     pub fn fit(&self, share: &mut Share, bytes: usize) {

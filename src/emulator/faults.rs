@@ -71,7 +71,7 @@ impl Faults {
 }
 
 fn random(rng: &mut fastrand::Rng) -> Fault {
-    match rng.u8(..10) {
+    match rng.u8(..13) {
         0 => Fault::Throttle(RetryAfter::Absent),
         1 => Fault::Throttle(RetryAfter::Seconds(1)),
         2 => Fault::Throttle(RetryAfter::Decimal(0.728)),
@@ -85,6 +85,9 @@ fn random(rng: &mut fastrand::Rng) -> Fault {
         6 => Fault::EmptyPage,
         7 => Fault::ShortPage,
         8 => Fault::ExpiredToken,
+        9 => Fault::RefusedBearer,
+        10 => Fault::ForeignNextLink,
+        11 => Fault::Slow(Duration::from_secs(3)),
         _ => Fault::Gateway,
     }
 }

@@ -113,6 +113,11 @@ impl Tenant {
         self.add(stream, made, visible_at);
     }
 
+    /// Adds a record with all that becomes of it.
+    pub fn put(&mut self, stream: Stream, stored: Stored) {
+        self.streams.entry(stream).or_default().push(stored);
+    }
+
     /// The latest record of a stream is revised at `at`, if Graph revises that stream at all.
     pub fn revise(&mut self, rng: &mut fastrand::Rng, stream: Stream, at: DateTime<Utc>) {
         let latest = self
@@ -150,14 +155,15 @@ impl Tenant {
 
     fn add(&mut self, stream: Stream, made: Made, visible_at: DateTime<Utc>) {
         let time = time_of(stream, &made.text).unwrap_or(visible_at);
-        self.streams.entry(stream).or_default().push(Stored {
+        let stored = Stored {
             id: made.id,
             versions: vec![Version {
                 visible_at,
                 time,
                 text: made.text,
             }],
-        });
+        };
+        self.put(stream, stored);
     }
 
     /// The stream's records.

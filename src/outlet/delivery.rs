@@ -2,8 +2,10 @@
 //!
 //! A refusal does not say who is at fault: a sink that has lost its credentials and a record that
 //! no index takes look the same. So a refused batch is halved, ever more slowly while nothing is
-//! accepted, until the records at fault are alone. A record alone is set aside when it was refused
-//! for long enough *and* others of its stream were accepted meanwhile; until then it is tried again.
+//! accepted, until the records at fault are alone. A record alone is convicted, and set aside, when it
+//! was refused for long enough, others of its stream were accepted since, and either that happened
+//! between refusals of the record alone, or nothing else of its stream is being refused. Where a
+//! refused part was accepted later as it was, the sink is the one at fault, and it takes more.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -44,8 +46,13 @@ struct Shared {
 /// How a stream fares with the pipeline.
 #[derive(Default)]
 struct Fortune {
-    /// When the pipeline last accepted something of it.
+    /// When the latest of what the pipeline accepted of it was sent: what it accepts late says
+    /// nothing of how it fares now.
     accepted: Option<Instant>,
+    /// When it last accepted what it had refused before.
+    pardoned: Option<Instant>,
+    /// Parts of it that are being refused as they are.
+    refused: u32,
     /// Records that were accepted or set aside.
     settled: u64,
     /// What `settled` was when each of the latest records was set aside, oldest first.
@@ -73,13 +80,48 @@ impl Fortune {
     }
 }
 
+/// Refusals of a record alone, with others accepted between them, that convict it.
+const CONVICTING: u32 = 3;
+/// The same while the pipeline is known to refuse what it takes later, or refuses many at once.
+const CONVICTING_IN_DOUBT: u32 = 10;
+/// Refusals alone that convict a record when nothing else of its stream is being refused.
+const CONVICTING_WHEN_THE_ONLY_ONE: u32 = 5;
+/// Records refused at once beyond which it is hardly theirs.
+const MANY: u32 = 3;
+/// How long the pipeline is in doubt once it took what it had refused.
+const DOUBT: Duration = Duration::from_secs(3600);
+
 /// A part of a batch.
 struct Part {
     batch: Batch,
     /// When it, or the whole it was part of, was first refused.
-    refused: Option<Instant>,
-    /// How often it was refused while alone.
-    alone: u32,
+    first_refused: Option<Instant>,
+    /// When it was last refused as it is.
+    last_refused: Option<Instant>,
+    /// How often it was refused as it is.
+    refusals: u32,
+    /// Those of them before which others were accepted since the one before.
+    witnessed: u32,
+}
+
+impl Part {
+    fn new(batch: Batch) -> Self {
+        Self {
+            batch,
+            first_refused: None,
+            last_refused: None,
+            refusals: 0,
+            witnessed: 0,
+        }
+    }
+
+    /// A piece of this part, with what befell the whole.
+    fn piece(&self, batch: Batch) -> Self {
+        Self {
+            first_refused: self.first_refused,
+            ..Self::new(batch)
+        }
+    }
 }
 
 /// What becomes of a part that was refused.
@@ -106,15 +148,12 @@ impl Delivery {
     /// # Errors
     /// [`OutletError`] when nothing more can be delivered.
     pub async fn deliver(&self, batch: Batch) -> Result<(), OutletError> {
-        let mut parts = VecDeque::from([Part {
-            batch,
-            refused: None,
-            alone: 0,
-        }]);
+        let mut parts = VecDeque::from([Part::new(batch)]);
         let mut failures = 0;
         while let Some(part) = parts.pop_front() {
+            let sent = Instant::now();
             let Err(error) = self.outlet.deliver(&part.batch).await else {
-                self.accept(&part.batch);
+                self.accept(&part, sent);
                 if failures > 0 {
                     info!(
                         tenant = %part.batch.origin.tenant, stream = %part.batch.origin.stream,
@@ -135,11 +174,7 @@ impl Delivery {
                 Disposition::Split => match part.batch.halves() {
                     Some(halves) => {
                         for batch in halves.into_iter().rev() {
-                            parts.push_front(Part {
-                                batch,
-                                refused: part.refused,
-                                alone: 0,
-                            });
+                            parts.push_front(part.piece(batch));
                         }
                     }
                     None => self.refused(part, &mut parts, &mut failures).await?,
@@ -156,27 +191,28 @@ impl Delivery {
         parts: &mut VecDeque<Part>,
         failures: &mut u32,
     ) -> Result<(), OutletError> {
-        let first = part.refused.unwrap_or_else(Instant::now);
+        let mut part = part;
+        let first = *part.first_refused.get_or_insert_with(Instant::now);
+        let witnessed = part
+            .last_refused
+            .is_some_and(|last| self.accepted_since(&part.batch, last));
+        part.witnessed += u32::from(witnessed);
+        part.last_refused = Some(Instant::now());
         let halves = part.batch.halves();
-        // Once alone it must be refused again: what refused the whole may have passed.
-        let long_enough = first.elapsed() >= self.refused_for && part.alone > 0;
-        let fate = fate(
-            halves.is_none(),
-            long_enough,
-            self.accepted_since(&part.batch, first),
-        );
-        match (fate, halves) {
-            (Fate::Halve, Some(halves)) => parts.extend(halves.map(|batch| Part {
-                batch,
-                refused: Some(first),
-                alone: 0,
-            })),
-            (Fate::SetAside, _) if self.set_aside(&part.batch)? => return Ok(()),
-            _ => parts.push_back(Part {
-                batch: part.batch,
-                refused: Some(first),
-                alone: part.alone + 1,
-            }),
+        part.refusals += 1;
+        if part.refusals == 1 && halves.is_none() {
+            self.lock().of(&part.batch).refused += 1;
+        }
+        let convicted = first.elapsed() >= self.refused_for && self.convicted(&part, first);
+        match (fate(halves.is_none(), convicted), halves) {
+            (Fate::Halve, Some(halves)) => {
+                parts.extend(halves.map(|batch| part.piece(batch)));
+            }
+            (Fate::SetAside, _) if self.set_aside(&part.batch)? => {
+                self.lock().of(&part.batch).refused -= 1;
+                return Ok(());
+            }
+            _ => parts.push_back(part),
         }
         *failures += 1;
         sleep(wait(*failures)).await;
@@ -235,11 +271,36 @@ impl Delivery {
         Ok(true)
     }
 
-    fn accept(&self, batch: &Batch) {
+    fn accept(&self, part: &Part, sent: Instant) {
         let mut shared = self.lock();
-        let fortune = shared.of(batch);
-        fortune.accepted = Some(Instant::now());
-        fortune.settled += batch.events.len() as u64;
+        let fortune = shared.of(&part.batch);
+        fortune.accepted = fortune.accepted.max(Some(sent));
+        fortune.settled += part.batch.events.len() as u64;
+        if part.refusals > 0 {
+            fortune.pardoned = Some(Instant::now());
+            fortune.refused -= 1;
+        }
+    }
+
+    /// Whether what befell a record that was first refused at `first` proves that the fault is its
+    /// own.
+    fn convicted(&self, part: &Part, first: Instant) -> bool {
+        let mut shared = self.lock();
+        let fortune = shared.of(&part.batch);
+        let pardoned = fortune.pardoned;
+        let doubt =
+            pardoned.is_some_and(|pardoned| pardoned.elapsed() < DOUBT) || fortune.refused > MANY;
+        let accepted = fortune.accepted.is_some_and(|accepted| accepted > first);
+        let the_only_one = accepted
+            && !doubt
+            && fortune.refused == 1
+            && part.refusals >= CONVICTING_WHEN_THE_ONLY_ONE;
+        let needed = if doubt {
+            CONVICTING_IN_DOUBT
+        } else {
+            CONVICTING
+        };
+        the_only_one || part.witnessed >= needed
     }
 
     fn say_once(&self, batch: &Batch, text: String) {
@@ -279,8 +340,8 @@ impl Delivery {
 
 /// What becomes of a part that was refused. A part of several is halved to find the record at
 /// fault; a record alone is set aside only when the fault is provably its own.
-fn fate(alone: bool, long_enough: bool, others_accepted: bool) -> Fate {
-    match (alone, long_enough && others_accepted) {
+fn fate(alone: bool, convicted: bool) -> Fate {
+    match (alone, convicted) {
         (false, _) => Fate::Halve,
         (true, true) => Fate::SetAside,
         (true, false) => Fate::TryAgain,

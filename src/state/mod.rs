@@ -24,7 +24,7 @@ use uuid::Uuid;
 
 pub use error::StateError;
 pub use lateness::Lateness;
-pub use saved::{Changes, Counts, Head, Over, Proof, Slot};
+pub use saved::{Changes, Counts, Head, Over, Proof, Slot, Totals};
 pub use writer::{Write, WriteFailed};
 
 use crate::{
@@ -162,6 +162,14 @@ impl State {
         self.read(|read| tables::coverage(read, tenant, stream))
     }
 
+    /// What was delivered of a stream in all.
+    ///
+    /// # Errors
+    /// [`StateError`] when the file cannot be read.
+    pub fn totals(&self, tenant: Uuid, stream: Stream) -> Result<Totals, StateError> {
+        self.read(|read| tables::totals(read, tenant, stream))
+    }
+
     /// What became of a stream's slots, by day, oldest first.
     ///
     /// # Errors
@@ -211,6 +219,20 @@ impl State {
         events: Vec<(Key, Known)>,
     ) -> impl Future<Output = Result<(), WriteFailed>> + Send + use<> {
         self.writer.submit(Write::Acked {
+            tenant,
+            stream,
+            events,
+        })
+    }
+
+    /// Hands over what was delivered before and was seen again; as [`State::acked`].
+    pub fn seen(
+        &self,
+        tenant: Uuid,
+        stream: Stream,
+        events: Vec<(Key, Known)>,
+    ) -> impl Future<Output = Result<(), WriteFailed>> + Send + use<> {
+        self.writer.submit(Write::Seen {
             tenant,
             stream,
             events,

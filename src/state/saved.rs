@@ -18,8 +18,8 @@ pub struct Head {
     pub tail_from: DateTime<Utc>,
     /// What a first start or a stop left unread; whole slots.
     pub unread: Spans,
-    /// What was delivered since `origin`.
-    pub totals: Counts,
+    /// Records delivered since `origin` that only a re-read found.
+    pub late: u64,
     /// Slots that passed Graph's retention before they were closed.
     pub unproven: u64,
     /// How late records became visible.
@@ -59,6 +59,24 @@ impl Counts {
     }
 }
 
+/// What was delivered of a stream in all, counted as it was acked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Totals {
+    pub records: u64,
+    /// Revisions beyond the first.
+    pub revised: u64,
+}
+
+impl Totals {
+    /// Counts one more event of the given revision.
+    pub fn add(&mut self, revision: u32) {
+        match revision {
+            0 => self.records += 1,
+            _ => self.revised += 1,
+        }
+    }
+}
+
 /// What to save of a stream since the last time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Changes {
@@ -74,7 +92,8 @@ pub struct Changes {
 /// How a slot came to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Over {
-    /// Read after its last age, with nothing new: a proof of what was found in it.
+    /// Read after its last age, with nothing new: a proof of what was found in it. Where ids are
+    /// kept by slot the proof counts those and not what is given here, which a crash can shorten.
     Closed(Counts),
     /// It passed Graph's retention first. What was found in it was delivered; that it was all is
     /// not known.
@@ -90,6 +109,25 @@ pub struct Proof {
     pub unproven: u64,
     /// What was found in all of them.
     pub counts: Counts,
+}
+
+impl Over {
+    /// What was found in the slot.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        match self {
+            Self::Closed(counts) | Self::Unproven(counts) => *counts,
+        }
+    }
+
+    /// The same end, with what was found in truth.
+    #[must_use]
+    pub fn with(self, counts: Counts) -> Self {
+        match self {
+            Self::Closed(_) => Self::Closed(counts),
+            Self::Unproven(_) => Self::Unproven(counts),
+        }
+    }
 }
 
 impl Proof {

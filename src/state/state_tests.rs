@@ -39,7 +39,7 @@ fn head() -> Head {
         origin: at(0),
         tail_from: at(900),
         unread,
-        totals: Counts::default(),
+        late: 0,
         unproven: 0,
         lateness: Lateness::default(),
     }

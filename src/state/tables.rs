@@ -7,6 +7,7 @@
 //! | `heads` | tenant, stream | [`Head`] as JSON |
 //! | `slots` | tenant, stream, slot | [`Slot`] as JSON |
 //! | `proofs` | tenant, stream, day | what became of the slots of that day, as [`Proof`] in JSON |
+//! | `totals` | tenant, stream | records and further revisions that were acked |
 //! | `replay` | number | how many events, and their lines, compressed |
 //!
 //! Times in keys are milliseconds since the Unix epoch.
@@ -18,10 +19,10 @@ use redb::{Database, ReadTransaction, ReadableTable, Table, TableDefinition, Wri
 use serde::{Serialize, de::DeserializeOwned};
 use uuid::Uuid;
 
-use super::{Changes, Head, Over, Proof, Saved, Slots, StateError};
+use super::{Changes, Counts, Head, Over, Proof, Saved, Slots, StateError, Totals};
 use crate::{
     record::{Hash, Key, Known},
-    stream::Stream,
+    stream::{Kind, Stream},
     time::slot_of,
 };
 
@@ -37,6 +38,8 @@ const HEADS: TableDefinition<StreamKey, &[u8]> = TableDefinition::new("heads");
 const SLOTS: TableDefinition<SlotKey, &[u8]> = TableDefinition::new("slots");
 const PROOFS: TableDefinition<SlotKey, &[u8]> = TableDefinition::new("proofs");
 
+/// Records and further revisions that were acked.
+const TOTALS: TableDefinition<StreamKey, (u64, u64)> = TableDefinition::new("totals");
 /// What was written to standard output last, in that order: how many events, and their lines.
 const REPLAY: TableDefinition<u64, (u64, &[u8])> = TableDefinition::new("replay");
 /// In `meta`: the events in `replay`.
@@ -75,6 +78,7 @@ fn prepare_inner(database: &Database) -> Result<u64, redb::Error> {
         write.open_table(SLOTS)?;
         write.open_table(PROOFS)?;
         write.open_table(REPLAY)?;
+        write.open_table(TOTALS)?;
     }
     write.commit()?;
     Ok(found)
@@ -124,7 +128,41 @@ pub fn write_acked(
     for (key, known) in events {
         table.insert(delivered_key(tenant, stream, key), &encode(known))?;
     }
+    let mut table = write.open_table(TOTALS)?;
+    let stream_key = (tenant.as_u128(), stream.number());
+    let mut totals = read_totals(&table, stream_key)?;
+    for (_, known) in events {
+        totals.add(known.revision);
+    }
+    table.insert(stream_key, (totals.records, totals.revised))?;
     Ok(())
+}
+
+/// Remembers that what was delivered before was seen again.
+pub fn write_seen(
+    write: &WriteTransaction,
+    tenant: Uuid,
+    stream: Stream,
+    events: &[(Key, Known)],
+) -> Result<(), redb::Error> {
+    let mut table = write.open_table(DELIVERED)?;
+    for (key, known) in events {
+        table.insert(delivered_key(tenant, stream, key), &encode(known))?;
+    }
+    Ok(())
+}
+
+pub fn totals(read: &ReadTransaction, tenant: Uuid, stream: Stream) -> Result<Totals, redb::Error> {
+    let table = read.open_table(TOTALS)?;
+    read_totals(&table, (tenant.as_u128(), stream.number()))
+}
+
+fn read_totals(
+    table: &impl ReadableTable<StreamKey, (u64, u64)>,
+    key: StreamKey,
+) -> Result<Totals, redb::Error> {
+    let (records, revised) = table.get(key)?.map(|row| row.value()).unwrap_or_default();
+    Ok(Totals { records, revised })
 }
 
 pub fn write_changes(
@@ -146,8 +184,18 @@ pub fn write_changes(
     let mut proofs = write.open_table(PROOFS)?;
     for (start, over) in &changes.over {
         slots.remove(slot_key(*start))?;
-        delivered.retain_in(ids_of(tenant, stream, *start), |_, _| false)?;
-        add_proof(&mut proofs, slot_key(day_of(*start)), *over)?;
+        let mut counts = Counts {
+            late: over.counts().late,
+            ..Counts::default()
+        };
+        delivered.retain_in(ids_of(tenant, stream, *start), |_, value| {
+            counts.records += 1;
+            counts.revised += u64::from(revision(value));
+            false
+        })?;
+        let by_slot = stream.entry().kind == Kind::Events;
+        let over = if by_slot { over.with(counts) } else { *over };
+        add_proof(&mut proofs, slot_key(day_of(*start)), over)?;
     }
     if let Some(before) = changes.forget_before {
         let before = before.timestamp_millis();
@@ -278,6 +326,12 @@ fn decode(bytes: &[u8; KNOWN_BYTES]) -> Result<Known, redb::Error> {
         observed_ms: i64::from_be_bytes(take(&mut rest)?),
         seen_ms: i64::from_be_bytes(take(&mut rest)?),
     })
+}
+
+fn revision(bytes: &[u8; KNOWN_BYTES]) -> u32 {
+    let mut revision = [0; 4];
+    revision.copy_from_slice(&bytes[32..36]);
+    u32::from_be_bytes(revision)
 }
 
 fn seen_ms(bytes: &[u8; KNOWN_BYTES]) -> i64 {

@@ -24,6 +24,12 @@ pub enum Write {
         stream: Stream,
         events: Vec<(Key, Known)>,
     },
+    /// What was delivered before was seen again.
+    Seen {
+        tenant: Uuid,
+        stream: Stream,
+        events: Vec<(Key, Known)>,
+    },
     Changes {
         tenant: Uuid,
         stream: Stream,
@@ -131,6 +137,11 @@ fn commit<'a>(
                 stream,
                 events,
             } => tables::write_acked(&transaction, *tenant, *stream, events)?,
+            Write::Seen {
+                tenant,
+                stream,
+                events,
+            } => tables::write_seen(&transaction, *tenant, *stream, events)?,
             Write::Changes {
                 tenant,
                 stream,

@@ -11,3 +11,4 @@ mod end_to_end;
 mod failing;
 mod mapping;
 mod real_vector;
+mod simulation;

@@ -52,7 +52,7 @@ impl Driver {
         };
         let following = self.links.contains_key(&fetch.read);
         let client = Arc::clone(&self.client);
-        let asked = self.clock.now();
+        let asked = self.local_now();
         // A task of its own: splitting a page takes a while, and the loop must not wait for it.
         let task = tokio::spawn(async move { client.page(fetch.stream, &url, following).await });
         self.fetches.push(
@@ -146,7 +146,7 @@ impl Driver {
 
     pub(super) fn observe_date(&mut self, date: DateTime<Utc>, asked: DateTime<Utc>) {
         let before = self.correction;
-        self.correction = before.observe(date, asked, self.clock.now());
+        self.correction = before.observe(date, asked, self.local_now());
         if self.correction == before {
             return;
         }

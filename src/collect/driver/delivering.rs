@@ -44,7 +44,7 @@ impl Driver {
         page.depends.extend(judged.depends);
         page.found.add(&judged.found);
         if !judged.touched.is_empty() {
-            let touched = self.state.acked(self.tenant, stream, judged.touched);
+            let touched = self.state.seen(self.tenant, stream, judged.touched);
             self.work.push(touched.map(Done::Saved).boxed());
         }
         let batches = Batch::cut(&origin, events, BATCH_BYTES);

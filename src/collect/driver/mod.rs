@@ -7,12 +7,12 @@ mod asking;
 mod delivering;
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet},
     sync::Arc,
     time::Duration,
 };
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use futures::{
     FutureExt, StreamExt,
     future::{BoxFuture, OptionFuture},
@@ -86,7 +86,7 @@ enum Done {
     Token(Result<Option<DateTime<Utc>>, GraphError>),
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct PageId(u64);
 
 /// A page that came and is not acked.
@@ -132,7 +132,9 @@ pub struct Driver {
     client: Arc<Client>,
     state: Arc<State>,
     delivery: Arc<Delivery>,
-    clock: Arc<dyn Clock>,
+    /// What the local clock said at the start, and when that was: a clock that is set while the
+    /// source runs changes nothing.
+    began: (DateTime<Utc>, Instant),
     memory: Memory,
     token: TokenState,
     settings: Settings,
@@ -141,8 +143,8 @@ pub struct Driver {
     ledger: Ledger,
     correction: Correction,
     /// Where the next page of each read in flight is.
-    links: HashMap<ReadId, Url>,
-    pages: HashMap<PageId, OpenPage>,
+    links: BTreeMap<ReadId, Url>,
+    pages: BTreeMap<PageId, OpenPage>,
     next_page: u64,
     /// What is being delivered, by stream.
     on_their_way: BTreeMap<Stream, OnTheirWay>,
@@ -192,13 +194,13 @@ impl Driver {
             client: parts.client,
             state: parts.state,
             delivery: parts.delivery,
-            clock: parts.clock,
+            began: (parts.clock.now(), Instant::now()),
             memory: parts.memory,
             token: TokenState::default(),
             settings: parts.settings,
             correction: Correction::default(),
-            links: HashMap::new(),
-            pages: HashMap::new(),
+            links: BTreeMap::new(),
+            pages: BTreeMap::new(),
             next_page: 0,
             on_their_way: BTreeMap::new(),
             in_flight,
@@ -216,7 +218,7 @@ impl Driver {
         // The first token tells Graph's time as well, and no window is planned before it is known.
         while !self.client.has_token() {
             let wait = token_wait(self.token.failures);
-            let asked = self.clock.now();
+            let asked = self.local_now();
             let client = Arc::clone(&self.client);
             let token = async move {
                 sleep(wait).await;
@@ -240,10 +242,13 @@ impl Driver {
         let mut wake = self.take(Input::Tick);
         loop {
             let sleep: OptionFuture<_> = wake.map(sleep_until).into();
+            // What was acked comes first: it makes room for what is fetched. The order is always
+            // the same, so that a simulation can be played again.
             let done = tokio::select! {
+                biased;
                 () = told_to(&mut stop) => return self.drain().await,
-                Some(done) = self.fetches.next() => self.done(done),
                 Some(done) = self.work.next() => self.done(done),
+                Some(done) = self.fetches.next() => self.done(done),
                 Some(()) = sleep => Ok(Some(Input::Tick)),
             };
             match done {
@@ -305,7 +310,12 @@ impl Driver {
     }
 
     fn now(&self) -> DateTime<Utc> {
-        self.correction.apply(self.clock.now())
+        self.correction.apply(self.local_now())
+    }
+
+    fn local_now(&self) -> DateTime<Utc> {
+        let (began, at) = self.began;
+        began + TimeDelta::from_std(at.elapsed()).unwrap_or_default()
     }
 
     fn instant(&self, wake: DateTime<Utc>, now: DateTime<Utc>, blocked: bool) -> Instant {

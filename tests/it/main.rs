@@ -6,6 +6,7 @@ mod cli;
 mod client_errors;
 mod common;
 mod configuration;
+mod crash;
 mod demo;
 mod end_to_end;
 mod failing;

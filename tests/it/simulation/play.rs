@@ -157,9 +157,8 @@ impl Simulation {
                     // At this moment, or some steps later: between any two of them.
                     running.steps = Some(self.rng.u32(0..40));
                     let waited = tokio::time::timeout(Duration::from_secs(600), running.as_mut());
-                    match waited.await {
-                        Ok(Some(ended)) => return Err(format!("ended by itself: {ended:?}")),
-                        Ok(None) | Err(_) => {}
+                    if let Ok(Some(ended)) = waited.await {
+                        return Err(format!("ended by itself: {ended:?}"));
                     }
                 }
                 End::Stop | End::Peace => {

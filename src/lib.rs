@@ -14,17 +14,21 @@
 //! | [`state`] | what was delivered and read, on disk |
 //! | [`ecs`] | runs the VRL files outside Vector |
 //! | [`emulator`] | a tenant to try all this on |
-//! | [`telemetry`], [`time`] | the log; pieces of time |
+//! | [`control`] | the socket that a running source answers |
+//! | [`status`] | where each stream stands, for those who ask |
+//! | [`telemetry`], [`time`] | log, metrics, own events; pieces of time |
 
 pub mod cli;
 pub mod collect;
 pub mod config;
+pub mod control;
 pub mod ecs;
 pub mod emulator;
 pub mod graph;
 pub mod outlet;
 pub mod record;
 pub mod state;
+pub mod status;
 pub mod stream;
 pub mod telemetry;
 pub mod time;

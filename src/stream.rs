@@ -66,6 +66,18 @@ pub enum Bucket {
     Security,
 }
 
+impl Bucket {
+    /// The bucket's name in configuration and metrics.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Reports => "reports",
+            Self::IdentityProtection => "identity_protection",
+            Self::Security => "security",
+        }
+    }
+}
+
 /// A stream's line in the catalogue.
 #[derive(Clone, Copy, Debug)]
 pub struct Entry {

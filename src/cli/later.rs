@@ -38,13 +38,6 @@ pub struct Backfill {
     streams: Vec<String>,
 }
 
-#[derive(Args)]
-pub struct Status {
-    /// Configuration
-    #[arg(long, value_name = "FILE")]
-    config: PathBuf,
-}
-
 /// Says that `command` is not there yet: exit code 2.
 pub fn not_yet(command: &str) -> Result<(), Failure> {
     Err(Failure::Usage(format!(

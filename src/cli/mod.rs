@@ -8,6 +8,7 @@ mod report;
 mod run;
 mod signals;
 mod source;
+mod status;
 mod vrl;
 
 use std::{
@@ -41,8 +42,8 @@ enum Command {
     Check(later::Check),
     /// Collect history (not there yet)
     Backfill(later::Backfill),
-    /// Show what was read, delivered and proven (not there yet)
-    Status(later::Status),
+    /// Show what was read, delivered and proven
+    Status(status::Status),
     /// Serve an emulated tenant: token endpoint and Graph
     Emulate(emulate::Emulate),
     /// Write the bundled VRL files out, for Vector to name
@@ -111,7 +112,7 @@ pub fn main() -> ExitCode {
         Command::Test(_) => later::not_yet("test"),
         Command::Check(_) => later::not_yet("check"),
         Command::Backfill(_) => later::not_yet("backfill"),
-        Command::Status(_) => later::not_yet("status"),
+        Command::Status(args) => status::run(&args),
         Command::Emulate(args) => emulate::run(&args),
         Command::Vrl(args) => vrl::run(&args),
     };

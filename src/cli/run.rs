@@ -7,7 +7,7 @@ use std::{
 
 use clap::Args;
 use tokio::sync::watch;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use super::{
     Failure, block_on,
@@ -15,10 +15,12 @@ use super::{
 };
 use crate::{
     config::{self, Config},
+    control::{self, Control},
     graph::Network,
     outlet::{HttpOutlet, Outlet, OutletError, StdoutOutlet},
     state::{State, StateError},
-    telemetry,
+    status::Board,
+    telemetry::{self, metrics},
 };
 
 #[derive(Args)]
@@ -51,6 +53,16 @@ async fn collect(config: &Config) -> Result<(), Failure> {
     };
     let outlet = outlet(config, &state).await?;
     let source = Source::new(config, outlet, state)?;
+    let board = source.board();
+    let _control = listen(config, &board);
+    if let Some(address) = config.telemetry.metrics_listen {
+        let address = metrics::serve(address, board).await.map_err(|error| {
+            Failure::usage(format!(
+                "telemetry.metrics_listen: cannot listen on {address}: {error}"
+            ))
+        })?;
+        info!("metrics at http://{address}/metrics");
+    }
     info!(
         tenants = config.tenants.len(),
         "collecting; state in {}",
@@ -62,6 +74,21 @@ async fn collect(config: &Config) -> Result<(), Failure> {
             Ok(())
         }
         End::Halted(reason) => halted(config, &reason, stopped).await,
+    }
+}
+
+/// The socket for `status`. Without it the source collects all the same.
+fn listen(config: &Config, board: &Arc<Board>) -> Option<Control> {
+    match Control::listen(&config.state_dir, Arc::clone(board)) {
+        Ok(control) => Some(control),
+        Err(error) => {
+            let path = control::path(&config.state_dir);
+            warn!(
+                "no control socket at {}: {error}; `status` cannot ask this process",
+                path.display()
+            );
+            None
+        }
     }
 }
 

@@ -12,11 +12,13 @@ use crate::{
     graph::{Client, Network, Tokens},
     outlet::{DeadLetters, Delivery, Outlet, OutletError},
     state::State,
+    status::Board,
 };
 
 /// A source that is ready to run.
 pub struct Source {
     drivers: Vec<Driver>,
+    board: Arc<Board>,
 }
 
 /// How a source came to its end.
@@ -40,6 +42,11 @@ impl Source {
     ) -> Result<Self, Failure> {
         let delivery = Arc::new(delivery(outlet, config));
         let memory = Memory::new(config.collect.memory_bytes.get() as usize);
+        let board = Arc::new(Board::default());
+        let tell_every = match config.telemetry.status_secs {
+            0 => None,
+            seconds => Some(Duration::from_secs(seconds.into())),
+        };
         let drivers = config
             .tenants
             .iter()
@@ -53,11 +60,19 @@ impl Source {
                     clock: Arc::new(SystemClock),
                     memory: memory.clone(),
                     settings: Settings::new(&config.collect),
+                    board: Arc::clone(&board),
+                    tell_every,
                 })
                 .map_err(Failure::failed)
             })
             .collect::<Result<_, _>>()?;
-        Ok(Self { drivers })
+        Ok(Self { drivers, board })
+    }
+
+    /// Where its streams stand.
+    #[must_use]
+    pub fn board(&self) -> Arc<Board> {
+        Arc::clone(&self.board)
     }
 
     /// Runs until told to stop, until no tenant is left, or until nothing can be delivered.
@@ -89,7 +104,8 @@ impl Source {
             } else {
                 let text = halt.to_string();
                 error!("{text}");
-                if matches!(halt, Halt::Tenant { .. }) {
+                if let Halt::Tenant { tenant, .. } = &halt {
+                    self.board.halted(*tenant, &text);
                     tenant_halted = Some(text);
                     continue;
                 }

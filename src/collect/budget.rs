@@ -23,8 +23,9 @@ pub struct Budget {
     slowed: Option<DateTime<Utc>>,
     /// Answers since the span last changed.
     answers: u32,
-    /// Requests so far.
+    /// Requests so far, and those that were throttled.
     total: u64,
+    throttled: u64,
     /// What those with a share have coming to them, in tenths of a request.
     reread_credit: u32,
     catch_up_credit: u32,
@@ -56,6 +57,7 @@ impl Budget {
             slowed: None,
             answers: 0,
             total: 0,
+            throttled: 0,
             reread_credit: 0,
             catch_up_credit: 0,
         }
@@ -124,6 +126,12 @@ impl Budget {
         );
     }
 
+    /// Requests that Graph throttled.
+    #[must_use]
+    pub fn throttled_total(&self) -> u64 {
+        self.throttled
+    }
+
     /// The number of the request that was sent last, from 1.
     #[must_use]
     pub fn total(&self) -> u64 {
@@ -151,6 +159,7 @@ impl Budget {
         const UNTOLD: TimeDelta = TimeDelta::seconds(10);
         let least = TimeDelta::seconds(1_i64 << self.throttles.min(6));
         self.throttles += 1;
+        self.throttled += 1;
         self.answers = 0;
         // Requests that were out together are throttled together; that is one lesson, not many.
         if self.slowed.is_none_or(|slowed| slowed + self.per <= now) {

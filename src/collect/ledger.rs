@@ -210,6 +210,11 @@ impl Ledger {
         {
             budget.answered();
         }
+        if let Some(stream) = self.reads.get(&id)
+            && let Some(ledger) = self.streams.get_mut(stream)
+        {
+            ledger.answered();
+        }
         if let Some(read) = self.read_mut(id) {
             read.pages += 1;
             read.unacked += 1;
@@ -309,6 +314,11 @@ impl Ledger {
             return Some(fetch);
         }
         None
+    }
+
+    /// What the ledger goes by.
+    pub(super) fn settings(&self) -> &Settings {
+        &self.settings
     }
 
     /// A bucket's budget, for those who report on it.

@@ -11,6 +11,7 @@ pub mod ledger;
 mod memory;
 mod pages;
 pub mod read;
+mod report;
 pub mod revision;
 pub mod schedule;
 mod settings;

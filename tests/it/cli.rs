@@ -60,7 +60,6 @@ fn what_is_not_there_yet_says_so_and_exits_2() {
         vec!["test"],
         vec!["check", "--config", "x"],
         vec!["backfill", "--config", "x", "--since", "7d"],
-        vec!["status", "--config", "x"],
     ] {
         let output = run(&args);
         assert_eq!(output.status.code(), Some(2), "{args:?}");

@@ -13,3 +13,4 @@ mod failing;
 mod mapping;
 mod real_vector;
 mod simulation;
+mod watching;

@@ -101,7 +101,10 @@ impl Driver {
         share: Share,
     ) -> Result<Input, Halt> {
         let page = match answer.outcome {
-            Ok(page) => page,
+            Ok(page) => {
+                self.told.well(fetch.stream);
+                page
+            }
             Err(error) => return self.failed(fetch, error),
         };
         let mut share = share;
@@ -168,6 +171,12 @@ impl Driver {
                 tenant: self.tenant,
                 error,
             });
+        }
+        if matches!(
+            disposition,
+            Disposition::Unavailable | Disposition::FilterRefused
+        ) {
+            self.told.ill(fetch.stream, error.to_string());
         }
         if self.repeats.is_due(format!("{} {error}", fetch.stream)) {
             let then = match disposition {

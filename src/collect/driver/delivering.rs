@@ -62,7 +62,11 @@ impl Driver {
         let delivery = Arc::clone(&self.delivery);
         let state = Arc::clone(&self.state);
         let tenant = self.tenant;
-        let keys: Vec<Key> = batch.events.iter().map(|event| event.key).collect();
+        let events = batch
+            .events
+            .iter()
+            .map(|event| (event.key, event.known.revision))
+            .collect();
         let remember = batch
             .events
             .iter()
@@ -83,7 +87,7 @@ impl Driver {
                 };
                 Done::Delivered {
                     page,
-                    keys,
+                    events,
                     outcome,
                 }
             }
@@ -91,14 +95,20 @@ impl Driver {
         );
     }
 
-    pub(super) fn delivered(&mut self, id: PageId, keys: &[Key]) -> Result<Option<Input>, Halt> {
+    pub(super) fn delivered(
+        &mut self,
+        id: PageId,
+        events: &[(Key, u32)],
+    ) -> Result<Option<Input>, Halt> {
+        let now = self.now();
         let Some(page) = self.pages.get_mut(&id) else {
             return Ok(None);
         };
         page.batches -= 1;
         let stream = page.stream;
+        self.told.acked(stream, events, now);
         if let Some(on_their_way) = self.on_their_way.get_mut(&stream) {
-            for key in keys {
+            for (key, _) in events {
                 on_their_way.remove(key);
             }
         }
@@ -110,7 +120,7 @@ impl Driver {
             .filter(|(_, page)| page.stream == stream)
         {
             let depended = page.depends.len();
-            for key in keys {
+            for (key, _) in events {
                 page.depends.remove(key);
             }
             if page.depends.len() < depended || !page.waiting.is_empty() {

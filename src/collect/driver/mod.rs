@@ -5,6 +5,7 @@
 
 mod asking;
 mod delivering;
+mod telling;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -26,6 +27,7 @@ use tracing::{error, info};
 use url::Url;
 use uuid::Uuid;
 
+use self::telling::Told;
 use super::{
     Clock, Ledger, Memory, Settings,
     clock::Correction,
@@ -40,6 +42,7 @@ use crate::{
     outlet::{Delivery, OutletError},
     record::Key,
     state::{Saved, State, StateError, WriteFailed},
+    status::Board,
     stream::Stream,
     telemetry::Repeats,
 };
@@ -78,10 +81,13 @@ enum Done {
     },
     Delivered {
         page: PageId,
-        keys: Vec<Key>,
+        /// What was delivered, with the revisions' numbers.
+        events: Vec<(Key, u32)>,
         outcome: Result<(), Halt>,
     },
     Saved(Result<(), WriteFailed>),
+    /// Where the streams stand is told, or nothing more can be delivered.
+    Told(Result<(), OutletError>),
     /// There is a token, or a reason why not.
     Token(Result<Option<DateTime<Utc>>, GraphError>),
 }
@@ -153,6 +159,7 @@ pub struct Driver {
     /// Deliveries and saves.
     work: FuturesUnordered<BoxFuture<'static, Done>>,
     repeats: Repeats,
+    told: Told,
 }
 
 /// What a driver works with.
@@ -165,6 +172,10 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
     pub memory: Memory,
     pub settings: Settings,
+    /// Where the driver puts up how its streams stand.
+    pub board: Arc<Board>,
+    /// How often that goes into the pipeline as well; `None` for never.
+    pub tell_every: Option<Duration>,
 }
 
 impl Driver {
@@ -182,6 +193,7 @@ impl Driver {
                 Ok((*stream, saved.map(Coverage::restore)))
             })
             .collect::<Result<BTreeMap<_, _>, StateError>>()?;
+        let told = Told::new(&parts)?;
         let in_flight = parts
             .streams
             .iter()
@@ -207,6 +219,7 @@ impl Driver {
             fetches: FuturesUnordered::new(),
             work: FuturesUnordered::new(),
             repeats: Repeats::default(),
+            told,
         })
     }
 
@@ -241,6 +254,7 @@ impl Driver {
         }
         let mut wake = self.take(Input::Tick);
         loop {
+            self.put_up();
             let sleep: OptionFuture<_> = wake.map(sleep_until).into();
             // What was acked comes first: it makes room for what is fetched. The order is always
             // the same, so that a simulation can be played again.
@@ -249,6 +263,10 @@ impl Driver {
                 () = told_to(&mut stop) => return self.drain().await,
                 Some(done) = self.work.next() => self.done(done),
                 Some(done) = self.fetches.next() => self.done(done),
+                () = sleep_until(self.told.next) => {
+                    self.tell();
+                    Ok(None)
+                }
                 Some(()) = sleep => Ok(Some(Input::Tick)),
             };
             match done {
@@ -343,14 +361,19 @@ impl Driver {
             }
             Done::Delivered {
                 page,
-                keys,
+                events,
                 outcome,
             } => {
                 outcome?;
-                self.delivered(page, &keys)
+                self.delivered(page, &events)
             }
             Done::Saved(outcome) => {
                 outcome?;
+                Ok(None)
+            }
+            Done::Told(outcome) => {
+                self.told.telling = false;
+                outcome.map_err(Halt::Outlet)?;
                 Ok(None)
             }
             Done::Token(outcome) => self.token(outcome.map(|_| ())).map(Some),

@@ -55,6 +55,7 @@ impl StreamLedger {
             }
             Disposition::Unavailable | Disposition::FilterRefused => {
                 self.quiet_until = Some(now + settings.unavailable_retry);
+                self.denied = true;
                 self.give_up_all()
             }
             Disposition::HaltTenant => self.give_up_all(),

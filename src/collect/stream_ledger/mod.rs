@@ -62,6 +62,12 @@ pub struct StreamLedger {
     given_up: u32,
     /// Nothing is asked for before this moment.
     quiet_until: Option<DateTime<Utc>>,
+    /// Whether Graph denied the stream when it last answered.
+    denied: bool,
+    /// When the last read of the whole list that was finished began.
+    whole_read: Option<DateTime<Utc>>,
+    /// Pages that the latest read of the past took.
+    pages_of_a_slice: u32,
     /// Whether the stream is read whole: by its kind, or because Graph refused its filter.
     whole: bool,
     saved: DateTime<Utc>,
@@ -94,6 +100,9 @@ impl StreamLedger {
             page_size: stream.entry().page_limit,
             given_up: 0,
             quiet_until: None,
+            denied: false,
+            whole_read: None,
+            pages_of_a_slice: 1,
             whole: stream.entry().kind == Kind::Snapshot,
             saved: now,
             forgot: now - TimeDelta::days(1),
@@ -117,10 +126,25 @@ impl StreamLedger {
         self.whole
     }
 
-    /// Until when Graph is not asked, because it denied the stream or kept failing.
+    /// Whether Graph denies the stream.
     #[must_use]
-    pub fn quiet_until(&self) -> Option<DateTime<Utc>> {
-        self.quiet_until
+    pub fn is_denied(&self) -> bool {
+        self.denied
+    }
+
+    /// When the whole list was last read.
+    #[must_use]
+    pub fn whole_read(&self) -> Option<DateTime<Utc>> {
+        self.whole_read
+    }
+
+    /// Requests that it takes to read what is unread, as the latest reads of the past went.
+    #[must_use]
+    pub fn requests_to_catch_up(&self, schedule: &Schedule) -> u64 {
+        let unread = self.coverage.unread().num_milliseconds().unsigned_abs();
+        let slot = schedule.slot().num_milliseconds().unsigned_abs().max(1);
+        let slices = unread.div_ceil(slot).div_ceil(self.slice.into());
+        slices * u64::from(self.pages_of_a_slice)
     }
 
     /// Ages that are given up for now, since the budget does not go round.
@@ -312,6 +336,11 @@ impl StreamLedger {
         self.coverage.set_back(settings, now);
     }
 
+    /// Graph gave a page.
+    pub fn answered(&mut self) {
+        self.denied = false;
+    }
+
     pub fn read_mut(&mut self, id: ReadId) -> Option<&mut Read> {
         self.reads.get_mut(&id)
     }
@@ -377,7 +406,10 @@ impl StreamLedger {
                 }
                 self.fit_slice(read.pages);
             }
-            _ => self.coverage.found(&self.schedule, &read.found),
+            _ => {
+                self.coverage.found(&self.schedule, &read.found);
+                self.whole_read = Some(read.began);
+            }
         }
     }
 
@@ -389,6 +421,7 @@ impl StreamLedger {
 
     /// Fits the reach of the next read of the past to what this one took: a page or so is best.
     fn fit_slice(&mut self, pages: u32) {
+        self.pages_of_a_slice = pages.max(1);
         match pages {
             0 | 1 => self.slice = (self.slice * 2).min(LONGEST_SLICE),
             2..=10 => {}

@@ -130,6 +130,8 @@ impl Simulation {
             clock: Arc::clone(&self.world.clock) as Arc<dyn Clock>,
             memory: memory.clone(),
             settings: Settings::new(&self.plan.collect),
+            board: Arc::default(),
+            tell_every: Some(Duration::from_secs(300)),
         })
         .unwrap()
     }

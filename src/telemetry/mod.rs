@@ -1,5 +1,8 @@
-//! What the source says about itself. Standard output is data; this goes to standard error or a
-//! file.
+//! What the source says about itself: its log, to standard error or a file, since standard output is
+//! data; metrics; events of its own in the pipeline.
+
+pub mod event;
+pub mod metrics;
 
 use std::{
     collections::HashMap,

@@ -1,0 +1,173 @@
+//! The socket that a running source answers: a Unix socket beside its state, for its owner alone
+//! (0600). One request and one answer, each a line of JSON.
+
+use std::{
+    fs,
+    io::{self, BufRead, BufReader, Write},
+    os::unix::{fs::PermissionsExt, net::UnixStream as BlockingStream},
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use serde::{Deserialize, Serialize};
+use tokio::{
+    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader as AsyncBufReader},
+    net::{UnixListener, UnixStream},
+    time::timeout,
+};
+use tracing::warn;
+
+use crate::status::{Board, StreamStatus};
+
+/// How long one exchange may take.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Bytes of a request at most.
+const LONGEST_REQUEST: u64 = 64 << 10;
+
+/// What is asked.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "request")]
+pub enum Request {
+    /// Where every stream stands.
+    Status,
+}
+
+/// What is answered.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "answer")]
+pub enum Answer {
+    Status {
+        /// The running source's version.
+        version: String,
+        streams: Vec<StreamStatus>,
+    },
+    /// The request was not understood.
+    Refused { reason: String },
+}
+
+/// Where the socket is.
+#[must_use]
+pub fn path(state_dir: &Path) -> PathBuf {
+    state_dir.join("control.sock")
+}
+
+/// The listening socket; it is removed when this is dropped.
+#[derive(Debug)]
+pub struct Control(PathBuf);
+
+impl Control {
+    /// Listens. Whoever calls this owns the state, so a socket that is there already is a dead
+    /// process's.
+    ///
+    /// # Errors
+    /// When there can be no socket there: a path of more than some 100 bytes, for one.
+    pub fn listen(state_dir: &Path, board: Arc<Board>) -> io::Result<Self> {
+        let path = path(state_dir);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let listener = UnixListener::bind(&path)?;
+        let control = Self(path);
+        fs::set_permissions(&control.0, fs::Permissions::from_mode(0o600))?;
+        tokio::spawn(async move {
+            loop {
+                let Ok((stream, _)) = listener.accept().await else {
+                    // Out of file descriptors, mostly: it passes, and must not spin until then.
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                    continue;
+                };
+                let board = Arc::clone(&board);
+                tokio::spawn(async move {
+                    match timeout(PATIENCE, answer(stream, &board)).await {
+                        Ok(Ok(())) => {}
+                        Ok(Err(error)) => warn!("control socket: {error}"),
+                        Err(_) => warn!("control socket: the request took too long"),
+                    }
+                });
+            }
+        });
+        Ok(control)
+    }
+}
+
+impl Drop for Control {
+    fn drop(&mut self) {
+        // It may be gone with its directory.
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+async fn answer(stream: UnixStream, board: &Board) -> io::Result<()> {
+    let (read, mut write) = stream.into_split();
+    let mut line = String::new();
+    AsyncBufReader::new(read.take(LONGEST_REQUEST))
+        .read_line(&mut line)
+        .await?;
+    let answer = match serde_json::from_str(&line) {
+        Ok(Request::Status) => Answer::Status {
+            version: env!("CARGO_PKG_VERSION").into(),
+            streams: board.all(),
+        },
+        Err(error) => Answer::Refused {
+            reason: error.to_string(),
+        },
+    };
+    let mut text = serde_json::to_vec(&answer)?;
+    text.push(b'\n');
+    write.write_all(&text).await
+}
+
+/// Asks a running source.
+///
+/// # Errors
+/// `NotFound` or `ConnectionRefused` when none runs; others when it does not answer.
+pub fn ask(state_dir: &Path, request: &Request) -> io::Result<Answer> {
+    let mut stream = BlockingStream::connect(path(state_dir))?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    let mut text = serde_json::to_vec(request)?;
+    text.push(b'\n');
+    stream.write_all(&text)?;
+    let mut line = String::new();
+    BufReader::new(stream).read_line(&mut line)?;
+    Ok(serde_json::from_str(&line)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::stream::Stream;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_running_source_tells_its_owner_where_its_streams_stand() {
+        let dir = tempfile::tempdir().unwrap();
+        let board = Arc::new(Board::default());
+        let observed = "2026-11-22T10:00:00Z".parse().unwrap();
+        let status = StreamStatus::new(Uuid::nil(), Stream::SignIns, observed);
+        board.put(status.clone());
+        // A socket that a killed process left behind is no hindrance.
+        fs::write(path(dir.path()), "").unwrap();
+        let control = Control::listen(dir.path(), board).unwrap();
+        let mode = fs::metadata(path(dir.path())).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        let asked = dir.path().to_owned();
+        let answer = tokio::task::spawn_blocking(move || ask(&asked, &Request::Status));
+        let answer = answer.await.unwrap().unwrap();
+        let version = env!("CARGO_PKG_VERSION").to_owned();
+        let streams = vec![status];
+        assert_eq!(answer, Answer::Status { version, streams });
+        drop(control);
+        assert!(!path(dir.path()).exists());
+    }
+
+    #[test]
+    fn with_no_source_running_there_is_nobody_to_ask() {
+        let dir = tempfile::tempdir().unwrap();
+        let error = ask(dir.path(), &Request::Status).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::NotFound);
+    }
+}

@@ -354,5 +354,9 @@ impl Ledger {
 mod tests;
 
 #[cfg(test)]
+#[path = "ledger_load_tests.rs"]
+mod load;
+
+#[cfg(test)]
 #[path = "ledger_property_tests.rs"]
 mod properties;

@@ -1,11 +1,8 @@
 //! Delivers a batch until every event of it is acked or set aside.
 //!
-//! A refusal does not say who is at fault: a sink that has lost its credentials and a record that
-//! no index takes look the same. So a refused batch is halved, ever more slowly while nothing is
-//! accepted, until the records at fault are alone. A record alone is convicted, and set aside, when it
-//! was refused for long enough, others of its stream were accepted since, and either that happened
-//! between refusals of the record alone, or nothing else of its stream is being refused. Where a
-//! refused part was accepted later as it was, the sink is the one at fault, and it takes more.
+//! A refused batch is halved, ever more slowly while nothing is accepted, until the records at fault
+//! are alone. A record alone is set aside when its trial convicts it ([`super::trial`]); until then it
+//! is tried again.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -17,7 +14,10 @@ use tokio::time::{Instant, sleep};
 use tracing::{error, info, warn};
 use uuid::Uuid;
 
-use super::{DeadLetters, Disposition, Outlet, OutletError};
+use super::{
+    DeadLetters, Disposition, Outlet, OutletError,
+    trial::{Fortune, Trial},
+};
 use crate::{
     record::{Batch, Event, Origin},
     stream::Stream,
@@ -43,83 +43,18 @@ struct Shared {
     repeats: Repeats,
 }
 
-/// How a stream fares with the pipeline.
-#[derive(Default)]
-struct Fortune {
-    /// When the latest of what the pipeline accepted of it was sent: what it accepts late says
-    /// nothing of how it fares now.
-    accepted: Option<Instant>,
-    /// When it last accepted what it had refused before.
-    pardoned: Option<Instant>,
-    /// Parts of it that are being refused as they are.
-    refused: u32,
-    /// Records that were accepted or set aside.
-    settled: u64,
-    /// What `settled` was when each of the latest records was set aside, oldest first.
-    set_aside: VecDeque<u64>,
-}
-
-impl Fortune {
-    /// Records among which so many may be set aside.
-    const AMONG: u64 = 10_000;
-    const SET_ASIDE: usize = 100;
-
-    /// Whether one more record may be set aside: when more than one in a hundred is refused, the
-    /// fault is not the records'.
-    fn may_set_aside(&mut self) -> bool {
-        let oldest = self.settled.saturating_sub(Self::AMONG);
-        while self.set_aside.front().is_some_and(|at| *at < oldest) {
-            self.set_aside.pop_front();
-        }
-        self.set_aside.len() < Self::SET_ASIDE
-    }
-
-    fn set_aside(&mut self) {
-        self.settled += 1;
-        self.set_aside.push_back(self.settled);
-    }
-}
-
-/// Refusals of a record alone, with others accepted between them, that convict it.
-const CONVICTING: u32 = 3;
-/// The same while the pipeline is known to refuse what it takes later, or refuses many at once.
-const CONVICTING_IN_DOUBT: u32 = 10;
-/// Refusals alone that convict a record when nothing else of its stream is being refused.
-const CONVICTING_WHEN_THE_ONLY_ONE: u32 = 5;
-/// Records refused at once beyond which it is hardly theirs.
-const MANY: u32 = 3;
-/// How long the pipeline is in doubt once it took what it had refused.
-const DOUBT: Duration = Duration::from_secs(3600);
-
-/// A part of a batch.
+/// A part of a batch, and what befell it.
 struct Part {
     batch: Batch,
-    /// When it, or the whole it was part of, was first refused.
-    first_refused: Option<Instant>,
-    /// When it was last refused as it is.
-    last_refused: Option<Instant>,
-    /// How often it was refused as it is.
-    refusals: u32,
-    /// Those of them before which others were accepted since the one before.
-    witnessed: u32,
+    trial: Trial,
 }
 
 impl Part {
-    fn new(batch: Batch) -> Self {
-        Self {
-            batch,
-            first_refused: None,
-            last_refused: None,
-            refusals: 0,
-            witnessed: 0,
-        }
-    }
-
-    /// A piece of this part, with what befell the whole.
+    /// A piece of this part.
     fn piece(&self, batch: Batch) -> Self {
         Self {
-            first_refused: self.first_refused,
-            ..Self::new(batch)
+            batch,
+            trial: self.trial.of_piece(),
         }
     }
 }
@@ -148,7 +83,10 @@ impl Delivery {
     /// # Errors
     /// [`OutletError`] when nothing more can be delivered.
     pub async fn deliver(&self, batch: Batch) -> Result<(), OutletError> {
-        let mut parts = VecDeque::from([Part::new(batch)]);
+        let mut parts = VecDeque::from([Part {
+            batch,
+            trial: Trial::default(),
+        }]);
         let mut failures = 0;
         while let Some(part) = parts.pop_front() {
             let sent = Instant::now();
@@ -192,26 +130,19 @@ impl Delivery {
         failures: &mut u32,
     ) -> Result<(), OutletError> {
         let mut part = part;
-        let first = *part.first_refused.get_or_insert_with(Instant::now);
-        let witnessed = part
-            .last_refused
-            .is_some_and(|last| self.accepted_since(&part.batch, last));
-        part.witnessed += u32::from(witnessed);
-        part.last_refused = Some(Instant::now());
         let halves = part.batch.halves();
-        part.refusals += 1;
-        if part.refusals == 1 && halves.is_none() {
-            self.lock().of(&part.batch).refused += 1;
-        }
-        let convicted = first.elapsed() >= self.refused_for && self.convicted(&part, first);
+        let convicted = {
+            let now = Instant::now();
+            let mut shared = self.lock();
+            let fortune = shared.of(&part.batch);
+            fortune.refuse(&mut part.trial, halves.is_none(), now);
+            fortune.convicts(&part.trial, self.refused_for, now)
+        };
         match (fate(halves.is_none(), convicted), halves) {
             (Fate::Halve, Some(halves)) => {
                 parts.extend(halves.map(|batch| part.piece(batch)));
             }
-            (Fate::SetAside, _) if self.set_aside(&part.batch)? => {
-                self.lock().of(&part.batch).refused -= 1;
-                return Ok(());
-            }
+            (Fate::SetAside, _) if self.set_aside(&part.batch)? => return Ok(()),
             _ => parts.push_back(part),
         }
         *failures += 1;
@@ -272,35 +203,10 @@ impl Delivery {
     }
 
     fn accept(&self, part: &Part, sent: Instant) {
+        let events = part.batch.events.len() as u64;
         let mut shared = self.lock();
         let fortune = shared.of(&part.batch);
-        fortune.accepted = fortune.accepted.max(Some(sent));
-        fortune.settled += part.batch.events.len() as u64;
-        if part.refusals > 0 {
-            fortune.pardoned = Some(Instant::now());
-            fortune.refused -= 1;
-        }
-    }
-
-    /// Whether what befell a record that was first refused at `first` proves that the fault is its
-    /// own.
-    fn convicted(&self, part: &Part, first: Instant) -> bool {
-        let mut shared = self.lock();
-        let fortune = shared.of(&part.batch);
-        let pardoned = fortune.pardoned;
-        let doubt =
-            pardoned.is_some_and(|pardoned| pardoned.elapsed() < DOUBT) || fortune.refused > MANY;
-        let accepted = fortune.accepted.is_some_and(|accepted| accepted > first);
-        let the_only_one = accepted
-            && !doubt
-            && fortune.refused == 1
-            && part.refusals >= CONVICTING_WHEN_THE_ONLY_ONE;
-        let needed = if doubt {
-            CONVICTING_IN_DOUBT
-        } else {
-            CONVICTING
-        };
-        the_only_one || part.witnessed >= needed
+        fortune.accept(&part.trial, events, sent, Instant::now());
     }
 
     fn say_once(&self, batch: &Batch, text: String) {
@@ -312,11 +218,6 @@ impl Delivery {
         {
             error!(%tenant, %stream, "{text}");
         }
-    }
-
-    fn accepted_since(&self, batch: &Batch, moment: Instant) -> bool {
-        let accepted = self.lock().of(batch).accepted;
-        accepted.is_some_and(|accepted| accepted > moment)
     }
 
     fn report(&self, batch: &Batch, error: &OutletError) {

@@ -178,21 +178,6 @@ async fn a_pipeline_that_is_shut_halts_at_once() {
     assert_eq!((accepted.len(), letters.as_str(), asked.len()), (0, "", 1));
 }
 
-#[test]
-fn no_more_than_one_in_a_hundred_is_set_aside() {
-    let mut fortune = Fortune::default();
-    for _ in 0..100 {
-        assert!(fortune.may_set_aside());
-        fortune.set_aside();
-    }
-    assert!(!fortune.may_set_aside());
-    fortune.settled += 9_800;
-    assert!(!fortune.may_set_aside());
-    // The first of the hundred is not among the last ten thousand any more.
-    fortune.settled += 102;
-    assert!(fortune.may_set_aside());
-}
-
 #[tokio::test]
 async fn a_full_file_of_dead_letters_takes_no_more() {
     let dir = tempfile::tempdir().unwrap();

@@ -5,6 +5,7 @@ mod delivery;
 mod error;
 mod http;
 mod stdout;
+mod trial;
 
 use async_trait::async_trait;
 

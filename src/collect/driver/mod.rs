@@ -5,6 +5,7 @@
 
 mod asking;
 mod delivering;
+mod stopping;
 mod telling;
 
 use std::{
@@ -21,9 +22,9 @@ use futures::{
 };
 use tokio::{
     sync::{Semaphore, watch},
-    time::{Instant, sleep, sleep_until, timeout_at},
+    time::{Instant, sleep, sleep_until},
 };
-use tracing::{error, info};
+use tracing::error;
 use url::Url;
 use uuid::Uuid;
 
@@ -51,8 +52,6 @@ use crate::{
 const BATCH_BYTES: usize = 1 << 20;
 /// Batches of one stream that are being delivered at once.
 const BATCHES_IN_FLIGHT: usize = 4;
-/// How long a stop waits for batches that are being delivered.
-const DRAIN: Duration = Duration::from_secs(20);
 /// How often a driver without memory for a page looks again.
 const MEMORY_RETRY: Duration = Duration::from_millis(100);
 
@@ -378,50 +377,6 @@ impl Driver {
             }
             Done::Token(outcome) => self.token(outcome.map(|_| ())).map(Some),
         }
-    }
-
-    /// Asks for nothing more, waits for what is being delivered, and saves.
-    async fn drain(mut self) -> Result<(), Halt> {
-        self.fetches.clear();
-        let now = self.now();
-        let mut saves = self.save(Input::Stop, now);
-        let deadline = Instant::now() + DRAIN;
-        while !self.pages.is_empty() {
-            let Ok(Some(done)) = timeout_at(deadline, self.work.next()).await else {
-                info!(
-                    tenant = %self.tenant,
-                    "stopped with {} pages unacked; the next start delivers them",
-                    self.pages.len()
-                );
-                break;
-            };
-            if let Some(input) = self.done(done)? {
-                let now = self.now();
-                saves.extend(self.save(input, now));
-            }
-        }
-        for save in saves {
-            save.await?;
-        }
-        Ok(())
-    }
-
-    /// Gives an input to a ledger that asks for nothing more, and saves what it says.
-    fn save(
-        &mut self,
-        input: Input,
-        now: DateTime<Utc>,
-    ) -> Vec<impl Future<Output = Result<(), WriteFailed>> + use<>> {
-        let step = self.ledger.step(input, now, false);
-        step.actions
-            .into_iter()
-            .filter_map(|action| match action {
-                Action::Save(stream, changes) => {
-                    Some(self.state.save(self.tenant, stream, changes))
-                }
-                Action::Fetch(_) | Action::Forget(_) | Action::Unproven(..) => None,
-            })
-            .collect()
     }
 }
 

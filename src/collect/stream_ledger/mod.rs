@@ -2,6 +2,7 @@
 //! next. Pure.
 
 mod failing;
+mod finishing;
 mod pressure;
 
 use std::collections::BTreeMap;
@@ -11,9 +12,9 @@ use serde::{Deserialize, Serialize};
 
 use self::pressure::Pressure;
 use super::{
-    coverage::{Coverage, Finished},
+    coverage::Coverage,
     ledger::Fetch,
-    read::{Candidate, Class, Found, Read, ReadId, Stage, What},
+    read::{Candidate, Class, Read, ReadId, Stage, What},
     schedule::Schedule,
     settings::Settings,
 };
@@ -29,13 +30,8 @@ use crate::{
 const OPEN_READS: usize = 6;
 /// Reads whose pages all came and that wait for acks; beyond it the stream asks for nothing new.
 const UNACKED_READS: usize = 64;
-/// How long empty reads may go unsaved.
-const SAVE_EVERY: TimeDelta = TimeDelta::seconds(60);
 /// How long ids are kept for streams whose records are known by id alone.
 const KEEP_IDS: TimeDelta = TimeDelta::days(30);
-/// Slots that one read of the past may cover: 30 days of 5 minutes.
-const LONGEST_SLICE: u32 = 30 * 24 * 12;
-
 /// One stream of the ledger.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct StreamLedger {
@@ -345,88 +341,10 @@ impl StreamLedger {
         self.reads.get_mut(&id)
     }
 
-    /// The records of one page are acked. Says whether the read is over, and whether it is time to
-    /// save.
-    pub fn acked(
-        &mut self,
-        id: ReadId,
-        found: &Found,
-        settings: &Settings,
-        now: DateTime<Utc>,
-    ) -> (bool, bool) {
-        let Some(read) = self.reads.get_mut(&id) else {
-            return (false, false);
-        };
-        read.unacked = read.unacked.saturating_sub(1);
-        read.found.add(found);
-        if !read.is_over() {
-            return (false, false);
-        }
-        let Some(read) = self.reads.remove(&id) else {
-            return (false, false);
-        };
-        let delivered = read.found.any();
-        if read.stage == Stage::GivenUp {
-            self.coverage.found(&self.schedule, &read.found);
-        } else {
-            self.finish(&read, settings);
-        }
-        let save = delivered || now - self.saved >= SAVE_EVERY;
-        if save {
-            self.saved = now;
-        }
-        (true, save)
-    }
-
-    /// A read is complete and acked: it counts.
-    fn finish(&mut self, read: &Read, settings: &Settings) {
-        let others = self.in_flight();
-        let finished = Finished {
-            began: read.began,
-            found: &read.found,
-            others: &others,
-        };
-        self.given_up = 0;
-        match (read.class, read.window) {
-            (Class::Tail, Some(window)) => {
-                self.coverage
-                    .tail_read(settings, &self.schedule, window.from, finished);
-                self.caught_on = true;
-                self.tail_rows = self.tail_rows.saturating_mul(2).max(1);
-                if read.found.any() {
-                    self.empty = 0;
-                    self.next = self.next.min(read.began + settings.poll);
-                } else {
-                    self.empty = self.empty.saturating_add(1);
-                }
-            }
-            (Class::CatchUp | Class::Reread, Some(_)) => {
-                if let Some(span) = read.span(&self.schedule) {
-                    self.coverage.slots_read(&self.schedule, span, finished);
-                }
-                self.fit_slice(read.pages);
-            }
-            _ => {
-                self.coverage.found(&self.schedule, &read.found);
-                self.whole_read = Some(read.began);
-            }
-        }
-    }
-
     /// A poll stretches while it finds nothing new.
     fn poll(&self, settings: &Settings) -> TimeDelta {
         let doublings = 1_i32 << self.empty.min(10);
         (settings.poll * doublings).min(settings.idle_poll)
-    }
-
-    /// Fits the reach of the next read of the past to what this one took: a page or so is best.
-    fn fit_slice(&mut self, pages: u32) {
-        self.pages_of_a_slice = pages.max(1);
-        match pages {
-            0 | 1 => self.slice = (self.slice * 2).min(LONGEST_SLICE),
-            2..=10 => {}
-            _ => self.slice = (self.slice / 2).max(1),
-        }
     }
 
     /// Gives up what Graph no longer keeps. Says how many slots that were.

@@ -101,7 +101,7 @@ impl Plan {
             poison: rng.u8(..6) == 0,
             crash_every: crashes.then(|| rng.i64(300..7200)),
             stop_every: (rng.u8(..3) == 0).then(|| rng.i64(1800..14_400)),
-            down: one_of(&mut rng, &[1, 300, 4 * 3600]),
+            down: one_of(&mut rng, &[1, 300, 4 * 3600, 3 * 86_400]),
             jumps: rng.u8(..4) == 0,
         }
     }

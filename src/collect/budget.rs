@@ -180,6 +180,16 @@ impl Budget {
         }
     }
 
+    /// The clock that all these moments were read from was corrected: they move with it, since no
+    /// time has passed.
+    pub fn corrected(&mut self, by: TimeDelta) {
+        for sent in &mut self.sent {
+            *sent += by;
+        }
+        self.held_until = self.held_until.map(|held| held + by);
+        self.slowed = self.slowed.map(|slowed| slowed + by);
+    }
+
     /// The clock was set back to `now`: what was sent later counts as sent now, and no hold lasts
     /// longer than any that Graph asks for.
     pub fn set_back(&mut self, now: DateTime<Utc>) {
@@ -253,6 +263,16 @@ mod tests {
             budget.answered();
         }
         assert_eq!(spans(&budget), 10_250.0);
+    }
+
+    #[test]
+    fn a_corrected_clock_is_no_time_that_has_passed() {
+        let mut budget = reports();
+        for _ in 0..5 {
+            budget.spend(at(0), Class::Tail);
+        }
+        budget.corrected(TimeDelta::seconds(30));
+        assert_eq!(budget.next(at(30_000)), at(40_250));
     }
 
     #[test]

@@ -183,6 +183,13 @@ impl Ledger {
         step
     }
 
+    /// The clock was corrected by so much: for the budget no time has passed.
+    pub fn corrected(&mut self, by: TimeDelta) {
+        for budget in self.budgets.values_mut() {
+            budget.corrected(by);
+        }
+    }
+
     /// The clock was set back: nothing may wait for a moment that is far away now.
     fn set_back(&mut self, now: DateTime<Utc>) {
         for budget in self.budgets.values_mut() {

@@ -153,6 +153,8 @@ impl Driver {
         if self.correction == before {
             return;
         }
+        self.ledger
+            .corrected(self.correction.distance() - before.distance());
         match self.correction.distance().num_seconds() {
             0 => info!(tenant = %self.tenant, "the local clock agrees with Graph's again"),
             behind @ 1.. => {

@@ -79,8 +79,9 @@ pub struct StreamStatus {
     pub observed: DateTime<Utc>,
     /// What lies before was never asked for.
     pub origin: Option<DateTime<Utc>>,
-    /// Everything from the origin to here was read at least once. For a list that is read whole:
-    /// when it was last read.
+    /// The newest records are read up to here. For a list that is read whole: when it was last read.
+    pub read_to: Option<DateTime<Utc>>,
+    /// Everything from the origin to here was read at least once.
     pub watermark: Option<DateTime<Utc>>,
     /// Everything from the origin to here is proven, or unproven for good.
     pub closed_through: Option<DateTime<Utc>>,
@@ -120,6 +121,7 @@ impl StreamStatus {
             phase: Phase::Stopped,
             observed,
             origin: None,
+            read_to: None,
             watermark: None,
             closed_through: None,
             open_slots: 0,
@@ -165,6 +167,7 @@ impl StreamStatus {
         let by_time = !slots.is_empty() || head.tail_from > head.origin;
         Self {
             origin: Some(head.origin),
+            read_to: by_time.then_some(head.tail_from),
             watermark: by_time.then(|| earliest([unread, None], head.tail_from)),
             closed_through: by_time.then(|| earliest([unread, open], tail)),
             open_slots: slots.len() as u64,
@@ -193,7 +196,7 @@ impl StreamStatus {
             "{}: {phase}; read up to {}, closed through {}; {} records, {} late, {} revised, \
              {} dead letters, {} slots unproven",
             self.stream,
-            time(self.watermark),
+            time(self.read_to),
             time(self.closed_through),
             self.records,
             self.late,

@@ -120,7 +120,7 @@ fn text(streams: &[StreamStatus], now: DateTime<Utc>) -> String {
             text,
             "{:33} {:>6} {:>6} {:>10} {:>6} {:>7} {:>6}",
             status.stream.name(),
-            ago(status.watermark, now),
+            ago(status.read_to, now),
             ago(status.closed_through, now),
             status.records,
             status.late,
@@ -218,7 +218,7 @@ mod tests {
         let streams = [
             StreamStatus {
                 phase: Phase::CatchingUp,
-                watermark: Some(at("09:59:48")),
+                read_to: Some(at("09:59:48")),
                 closed_through: Some(at("00:00:00")),
                 records: 1_234_567,
                 late: 12,

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{
-    read::{Class, Found},
+    read::Found,
     revision::{Verdict, canonical_hash, judge},
     schedule::Schedule,
 };
@@ -88,7 +88,6 @@ pub type OnTheirWay = BTreeMap<Key, Hash>;
 /// How records came: what decides how they are counted.
 #[derive(Clone, Copy, Debug)]
 pub struct Reading<'a> {
-    pub class: Class,
     /// Whether what is found says how late records become visible.
     pub measures: bool,
     pub schedule: &'a Schedule,
@@ -96,11 +95,9 @@ pub struct Reading<'a> {
 }
 
 impl Reading<'_> {
-    /// A record is late when its slot was due for its first re-read already.
+    /// A record is late when its slot was due for its first re-read already, and was read before.
     fn is_late(&self, slot: DateTime<Utc>) -> bool {
-        self.class != Class::CatchUp
-            && slot != DateTime::UNIX_EPOCH
-            && self.now >= self.schedule.first_due(slot)
+        self.measures && slot != DateTime::UNIX_EPOCH && self.now >= self.schedule.first_due(slot)
     }
 
     fn count_new(&self, placed: &Placed, found: &mut Found) {
@@ -268,7 +265,6 @@ mod tests {
         let latest = vec![None; placed.len()];
         let schedule = schedule();
         let reading = Reading {
-            class: Class::Reread,
             measures: true,
             schedule: &schedule,
             now: at("10:10:00"),

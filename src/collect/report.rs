@@ -26,11 +26,12 @@ impl Ledger {
         Some(StreamStatus {
             phase: phase(ledger),
             origin: Some(head.origin),
-            watermark: if by_time {
-                Some(watermark)
+            read_to: if by_time {
+                Some(head.tail_from)
             } else {
                 ledger.whole_read()
             },
+            watermark: by_time.then_some(watermark),
             closed_through: by_time.then(|| coverage.closed_through(schedule)),
             open_slots: coverage.slots().len() as u64,
             unproven_slots: head.unproven,

@@ -85,7 +85,7 @@ mod tests {
         let observed = "2026-11-22T10:00:00Z".parse().unwrap();
         let status = StreamStatus {
             records: 7,
-            watermark: "2026-11-22T09:59:30Z".parse().ok(),
+            read_to: "2026-11-22T09:59:30Z".parse().ok(),
             ..StreamStatus::new(Uuid::nil(), Stream::SignIns, observed)
         };
         let batch = status_batch(&"global".into(), &status).unwrap();
@@ -100,6 +100,6 @@ mod tests {
         assert_eq!(line["entra_id"]["kind"], "status");
         assert_eq!(line["entra_id"]["stream"], "sign_ins");
         assert_eq!(line["entra_id"]["records"], 7);
-        assert_eq!(line["entra_id"]["watermark"], "2026-11-22T09:59:30Z");
+        assert_eq!(line["entra_id"]["read_to"], "2026-11-22T09:59:30Z");
     }
 }

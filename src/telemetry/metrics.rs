@@ -18,11 +18,16 @@ use crate::status::{Board, Phase, StreamStatus};
 type Described = (&'static str, Unit, &'static str);
 
 /// Gauges of a stream.
-pub const GAUGES: [Described; 13] = [
+pub const GAUGES: [Described; 14] = [
     (
         "entra_id_stream_up",
         Unit::Count,
         "1 while the stream is collected, 0 while it is unavailable or halted",
+    ),
+    (
+        "entra_id_read_to_timestamp_seconds",
+        Unit::Seconds,
+        "the newest records are read up to this moment",
     ),
     (
         "entra_id_watermark_timestamp_seconds",
@@ -139,6 +144,7 @@ fn stream(status: &StreamStatus) {
     let count = |name: &'static str, value: u64| counter!(name, labels.iter()).absolute(value);
     let up = matches!(status.phase, Phase::Collecting | Phase::CatchingUp);
     set("entra_id_stream_up", f64::from(u8::from(up)));
+    time("entra_id_read_to_timestamp_seconds", status.read_to);
     time("entra_id_watermark_timestamp_seconds", status.watermark);
     time(
         "entra_id_closed_through_timestamp_seconds",
@@ -259,6 +265,7 @@ mod tests {
         let observed = "2026-11-22T10:00:00Z".parse().unwrap();
         StreamStatus {
             phase: Phase::Collecting,
+            read_to: "2026-11-22T09:59:30Z".parse().ok(),
             watermark: "2026-11-22T09:59:30Z".parse().ok(),
             closed_through: "2026-11-21T09:00:00Z".parse().ok(),
             last_acked: Some(observed),

@@ -128,7 +128,6 @@ impl Driver {
             OpenPage {
                 read: fetch.read,
                 stream: fetch.stream,
-                class: fetch.class,
                 batches: 0,
                 waiting: placed,
                 depends: BTreeSet::new(),

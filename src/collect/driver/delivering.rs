@@ -31,7 +31,6 @@ impl Driver {
             cloud: self.client.cloud().name().into(),
         };
         let reading = Reading {
-            class: page.class,
             measures: page.measures,
             schedule: &self.settings.schedule,
             now,

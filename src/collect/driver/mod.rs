@@ -36,7 +36,7 @@ use super::{
     ledger::{Action, Fetch, Input},
     memory::Share,
     pages::{OnTheirWay, Placed},
-    read::{Class, Found, ReadId},
+    read::{Found, ReadId},
 };
 use crate::{
     graph::{Answer, Client, GraphError},
@@ -98,7 +98,6 @@ struct PageId(u64);
 struct OpenPage {
     read: ReadId,
     stream: Stream,
-    class: Class,
     /// Batches on their way.
     batches: usize,
     /// Records that wait for another revision of themselves to be acked.

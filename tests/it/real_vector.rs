@@ -6,6 +6,7 @@ use std::{
     net::TcpListener,
     path::{Path, PathBuf},
     process::Command,
+    time::Duration,
 };
 
 use serde_json::{Value, json};
@@ -154,6 +155,41 @@ async fn the_http_server_stanza_acknowledges_and_survives_vector_s_death() {
     vector.signal("KILL");
     drop(vector);
     let vector = start_vector(&stanza);
+    until_complete(&emulated).await;
+    let (status, errors) = source.stop();
+    assert_eq!(status.code(), Some(0), "{errors}");
+    assert!(vector.stop().0.success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn vector_and_the_source_killed_in_turn_under_load_lose_nothing() {
+    if !there_is_vector() {
+        return;
+    }
+    let emulated = Emulated::start(1200, 60).await;
+    let port = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
+    let stanza = write_valid(&emulated, &fitted(&emulated, "http_server", port));
+    let outlet = json!({"http": {"url": format!("http://127.0.0.1:{port}/")}});
+    let config = emulated.write_config(&emulated.config(outlet));
+    let mut rng = fastrand::Rng::with_seed(13);
+    for _ in 0..4 {
+        let vector = start_vector(&stanza);
+        for _ in 0..5 {
+            let source = Process::run(&config);
+            tokio::time::sleep(Duration::from_millis(rng.u64(200..2500))).await;
+            source.kill();
+        }
+        let source = Process::run(&config);
+        tokio::time::sleep(Duration::from_millis(rng.u64(200..2500))).await;
+        vector.kill();
+        source.kill();
+    }
+    let vector = start_vector(&stanza);
+    let source = Process::run(&config);
     until_complete(&emulated).await;
     let (status, errors) = source.stop();
     assert_eq!(status.code(), Some(0), "{errors}");

@@ -42,7 +42,11 @@ pub fn run(args: &Run) -> Result<(), Failure> {
 async fn collect(config: &Config) -> Result<(), Failure> {
     let (stop, stopped) = watch::channel(false);
     tokio::spawn(super::signals::stop_on_signal(stop.clone()));
-    let state = match State::open(&config.state_dir, State::PATIENCE) {
+    let state = tokio::select! {
+        opened = open_state(config) => opened,
+        () = told(stopped.clone()) => return Ok(()),
+    };
+    let state = match state {
         Ok(state) => Arc::new(state),
         // The other process may be about to end; a later start finds out.
         Err(error @ StateError::InUse { .. }) => return Err(Failure::failed(error)),
@@ -51,7 +55,10 @@ async fn collect(config: &Config) -> Result<(), Failure> {
             return halted(config, &error.to_string(), stopped).await;
         }
     };
-    let outlet = outlet(config, &state).await?;
+    let outlet = tokio::select! {
+        outlet = outlet(config, &state) => outlet?,
+        () = told(stopped.clone()) => return Ok(()),
+    };
     let source = Source::new(config, outlet, state)?;
     let board = source.board();
     let _control = listen(config, &board);
@@ -77,6 +84,26 @@ async fn collect(config: &Config) -> Result<(), Failure> {
     }
 }
 
+/// Opens the state, on a thread of its own: it may wait for another process.
+async fn open_state(config: &Config) -> Result<State, StateError> {
+    let dir = config.state_dir.clone();
+    let opened = tokio::task::spawn_blocking(move || State::open(&dir, State::PATIENCE));
+    opened.await.unwrap_or_else(|error| {
+        Err(StateError::Io {
+            path: config.state_dir.clone(),
+            source: std::io::Error::other(error),
+        })
+    })
+}
+
+/// Waits until the process is told to stop.
+async fn told(mut stopped: watch::Receiver<bool>) {
+    // An error says that nobody can tell us any more.
+    if stopped.wait_for(|stop| *stop).await.is_err() {
+        std::future::pending().await
+    }
+}
+
 /// The socket for `status`. Without it the source collects all the same.
 fn listen(config: &Config, board: &Arc<Board>) -> Option<Control> {
     match Control::listen(&config.state_dir, Arc::clone(board)) {
@@ -97,12 +124,11 @@ fn listen(config: &Config, board: &Arc<Board>) -> Option<Control> {
 async fn halted(
     config: &Config,
     reason: &str,
-    mut stopped: watch::Receiver<bool>,
+    stopped: watch::Receiver<bool>,
 ) -> Result<(), Failure> {
     if matches!(config.outlet, config::Outlet::Stdout(_)) && !*stopped.borrow() {
         info!("halted; staying quiet until stopped, mend the fault and restart");
-        // An error says that nobody can stop us any more.
-        let _ = stopped.wait_for(|stop| *stop).await;
+        told(stopped).await;
     }
     Err(Failure::failed(reason))
 }

@@ -76,6 +76,8 @@ fn drop_odata(value: &mut Value) {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn at(second: i64) -> DateTime<Utc> {
@@ -134,6 +136,30 @@ mod tests {
         let first = known(r#"{"a":1}"#);
         let second = revised(&first, r#"{"a":2}"#, at(50));
         assert_eq!(second.observed_ms, 100_001);
+    }
+
+    proptest! {
+        #[test]
+        fn there_is_a_revision_for_every_change_whatever_was_delivered_before(
+            contents in proptest::collection::vec(0_u8..3, 1..40),
+        ) {
+            let text = |content: u8| format!(r#"{{"content":{content}}}"#);
+            let mut latest = known(&text(contents[0]));
+            let mut changes = 0;
+            for (second, pair) in (101..).zip(contents.windows(2)) {
+                match judge(Some(&latest), &text(pair[1]), at(second)) {
+                    Verdict::Unchanged => prop_assert_eq!(pair[0], pair[1]),
+                    Verdict::Revised(revised) => {
+                        changes += 1;
+                        prop_assert_ne!(pair[0], pair[1]);
+                        prop_assert_eq!(revised.revision, changes);
+                        prop_assert!(revised.observed_ms > latest.observed_ms);
+                        latest = revised;
+                    }
+                    Verdict::New(_) => prop_assert!(false, "it was delivered before"),
+                }
+            }
+        }
     }
 
     #[test]

@@ -86,6 +86,8 @@ fn ceil(time: DateTime<Utc>) -> TimeDelta {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn window(from: &str, to: Option<&str>) -> Window {
@@ -158,5 +160,54 @@ mod tests {
             bounds,
             ["t ge 2026-11-22T10:00:00Z", "t le 2026-11-22T10:05:01Z"]
         );
+    }
+
+    /// Whether Graph answers a query of these clauses with a record of this time.
+    fn asked_for(clauses: &[String], time: DateTime<Utc>) -> bool {
+        clauses.iter().all(|clause| {
+            let [_, operator, bound] = clause.split(' ').collect::<Vec<_>>()[..] else {
+                panic!("{clause}");
+            };
+            let bound: DateTime<Utc> = bound.parse().unwrap();
+            match operator {
+                "ge" => time >= bound,
+                "le" => time <= bound,
+                "gt" => time > bound,
+                "lt" => time < bound,
+                _ => panic!("{clause}"),
+            }
+        })
+    }
+
+    fn tenths_of_microseconds(count: i64) -> DateTime<Utc> {
+        DateTime::UNIX_EPOCH + TimeDelta::nanoseconds(count * 100)
+    }
+
+    proptest! {
+        #[test]
+        fn windows_that_meet_leave_no_gap_and_each_time_belongs_to_one(
+            ends in proptest::collection::btree_set(0_i64..200_000_000, 3),
+            at in 0_i64..200_000_000,
+            inclusive in any::<bool>(),
+        ) {
+            let operators = if inclusive { Operators::GeLe } else { Operators::GtLt };
+            let ends: Vec<DateTime<Utc>> = ends.into_iter().map(tenths_of_microseconds).collect();
+            let at = tenths_of_microseconds(at);
+            let mut owners = 0;
+            for pair in ends.windows(2) {
+                let window = Window { from: pair[0], to: Some(pair[1]) };
+                let asked = asked_for(&bounds("t", operators, &window), at);
+                if window.contains(at) {
+                    owners += 1;
+                    prop_assert!(asked, "{at} of {window:?} is not asked for");
+                }
+                // What is asked for beyond the window is less than two seconds away.
+                let near = TimeDelta::seconds(2);
+                let far = at < window.from - near || at > pair[1] + near;
+                prop_assert!(!(asked && far), "{at} is asked for by {window:?}");
+            }
+            let within = ends[0] <= at && at < ends[2];
+            prop_assert_eq!(owners, i32::from(within));
+        }
     }
 }

@@ -13,4 +13,5 @@ mod failing;
 mod mapping;
 mod real_vector;
 mod simulation;
+mod stopping;
 mod watching;

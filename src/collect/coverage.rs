@@ -158,7 +158,7 @@ impl Coverage {
             self.open(schedule, start);
             // A slot that the read saw only in part, or that had not ended, was not read as one.
             if from <= start && start + schedule.slot() <= began {
-                let once_more = read.found.in_slot(start).any();
+                let once_more = read.found.reopens(start);
                 self.covered(schedule, start, once_more, read);
             }
             start += schedule.slot();
@@ -170,7 +170,7 @@ impl Coverage {
         self.found(schedule, read.found);
         // What has to be read once more is read as one: slots that closed between them would cut
         // it into a request each.
-        let once_more = read.found.any();
+        let once_more = read.found.any() || !read.found.unsettled.is_empty();
         let mut start = span.from;
         while start < span.to {
             self.open(schedule, start);

@@ -76,6 +76,22 @@ fn a_slot_closes_on_a_read_after_its_last_age_that_finds_nothing() {
 }
 
 #[test]
+fn a_slot_with_a_record_that_is_not_settled_stays_open() {
+    let mut coverage = coverage();
+    tail(&mut coverage, "09:50:00", "10:20:00", &[]);
+    let mut unsettled = Found::default();
+    unsettled.unsettled.insert(at("10:00:00"));
+    let read = Finished {
+        began: at("10:20:00"),
+        found: &unsettled,
+        others: &[],
+    };
+    coverage.slots_read(&settings().schedule, span("10:00:00", "10:05:00"), read);
+    let open = coverage.slots()[&at("10:00:00")];
+    assert_eq!(open.due, at("10:30:00"));
+}
+
+#[test]
 fn a_slot_that_the_tail_still_reaches_stays_open() {
     let mut coverage = coverage();
     tail(&mut coverage, "10:00:00", "10:05:10", &[]);

@@ -74,6 +74,8 @@ pub struct Fetch {
     pub first: bool,
     /// Whether what it finds says how late records become visible.
     pub measures: bool,
+    /// When the read began.
+    pub began: DateTime<Utc>,
 }
 
 /// What follows from one step.

@@ -91,6 +91,8 @@ pub struct Reading<'a> {
     /// Whether what is found says how late records become visible.
     pub measures: bool,
     pub schedule: &'a Schedule,
+    /// When the read began.
+    pub began: DateTime<Utc>,
     pub now: DateTime<Utc>,
 }
 
@@ -136,11 +138,15 @@ pub fn judge_all(
             }
             continue;
         }
-        let known = match judge(latest.as_ref(), placed.record.raw(), now) {
+        let known = match judge(latest.as_ref(), placed.record.raw(), reading.began, now) {
             Verdict::Unchanged => {
                 judged
                     .touched
                     .extend(latest.and_then(|known| touch(placed.key, known, now)));
+                continue;
+            }
+            Verdict::Unsettled => {
+                judged.found.unsettled.insert(placed.slot);
                 continue;
             }
             Verdict::New(known) => {
@@ -267,6 +273,7 @@ mod tests {
         let reading = Reading {
             measures: true,
             schedule: &schedule,
+            began: at("10:09:00"),
             now: at("10:10:00"),
         };
         judge_all(&origin(), reading, placed, &latest, on_their_way)

@@ -1,6 +1,6 @@
 //! A read: one query with all its pages, from the first request to the last ack. Pure data.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -59,6 +59,8 @@ pub struct Found {
     /// By slot; under the Unix epoch for a list that is read whole.
     pub slots: BTreeMap<DateTime<Utc>, Counts>,
     pub lateness: Lateness,
+    /// Slots of records of which only a later read can tell whether they are revised.
+    pub unsettled: BTreeSet<DateTime<Utc>>,
 }
 
 impl Found {
@@ -67,6 +69,7 @@ impl Found {
             self.slots.entry(*slot).or_default().add(*counts);
         }
         self.lateness.merge(&other.lateness);
+        self.unsettled.extend(&other.unsettled);
     }
 
     /// Whether there was anything to deliver.
@@ -75,9 +78,10 @@ impl Found {
         self.slots.values().any(|counts| counts.any())
     }
 
+    /// Whether a slot must be read once more before it can close.
     #[must_use]
-    pub fn in_slot(&self, start: DateTime<Utc>) -> Counts {
-        self.slots.get(&start).copied().unwrap_or_default()
+    pub fn reopens(&self, start: DateTime<Utc>) -> bool {
+        self.slots.get(&start).is_some_and(|counts| counts.any()) || self.unsettled.contains(&start)
     }
 }
 

@@ -14,12 +14,23 @@ pub enum Verdict {
     Revised(Known),
     /// Delivered as it is.
     Unchanged,
+    /// Other than what was delivered, but read no later than that: it may be the older of the two. A
+    /// later read tells.
+    Unsettled,
 }
 
 /// Judges a record. A content that differs from the latest delivered one is a new revision, also
 /// when it returns to an older content: only the latest is compared.
+///
+/// `began` is when the read was begun that the record came with. Reads overlap, and a page shows
+/// what was so at any moment since: a content seen before the latest delivered one is no revision.
 #[must_use]
-pub fn judge(latest: Option<&Known>, raw: &str, now: DateTime<Utc>) -> Verdict {
+pub fn judge(
+    latest: Option<&Known>,
+    raw: &str,
+    began: DateTime<Utc>,
+    now: DateTime<Utc>,
+) -> Verdict {
     let raw_hash = Hash::of(raw.as_bytes());
     // An equal text needs no canonical form.
     if latest.is_some_and(|latest| latest.raw == raw_hash) {
@@ -36,6 +47,7 @@ pub fn judge(latest: Option<&Known>, raw: &str, now: DateTime<Utc>) -> Verdict {
             seen_ms: now.timestamp_millis(),
         }),
         Some(latest) if latest.canonical == canonical => Verdict::Unchanged,
+        Some(latest) if latest.observed_ms >= began.timestamp_millis() => Verdict::Unsettled,
         Some(latest) => Verdict::Revised(Known {
             raw: raw_hash,
             canonical,
@@ -85,14 +97,15 @@ mod tests {
     }
 
     fn known(raw: &str) -> Known {
-        match judge(None, raw, at(100)) {
+        match judge(None, raw, at(100), at(100)) {
             Verdict::New(known) => known,
             other => panic!("{other:?}"),
         }
     }
 
     fn revised(latest: &Known, raw: &str, now: DateTime<Utc>) -> Known {
-        match judge(Some(latest), raw, now) {
+        let began = at(latest.observed_ms / 1000 + 1);
+        match judge(Some(latest), raw, began, now) {
             Verdict::Revised(known) => known,
             other => panic!("{other:?}"),
         }
@@ -102,7 +115,7 @@ mod tests {
     fn the_same_text_is_unchanged() {
         let first = known(r#"{"a":1}"#);
         assert_eq!(
-            judge(Some(&first), r#"{"a":1}"#, at(200)),
+            judge(Some(&first), r#"{"a":1}"#, at(200), at(200)),
             Verdict::Unchanged
         );
     }
@@ -115,7 +128,7 @@ mod tests {
             r##"{"@odata.etag":"x","a":1,"b":[{"c":"é","@odata.type":"#t","c@odata.type":"#s"}]}"##,
         ] {
             assert_eq!(
-                judge(Some(&first), same, at(200)),
+                judge(Some(&first), same, at(200), at(200)),
                 Verdict::Unchanged,
                 "{same}"
             );
@@ -138,6 +151,16 @@ mod tests {
         assert_eq!(second.observed_ms, 100_001);
     }
 
+    #[test]
+    fn a_page_of_a_read_begun_before_the_latest_was_seen_settles_nothing() {
+        let first = known(r#"{"a":1}"#);
+        let second = revised(&first, r#"{"a":2}"#, at(200));
+        let stale = judge(Some(&second), r#"{"a":1}"#, at(199), at(201));
+        assert_eq!(stale, Verdict::Unsettled);
+        let fresh = judge(Some(&second), r#"{"a":1}"#, at(201), at(202));
+        assert!(matches!(fresh, Verdict::Revised(_)), "{fresh:?}");
+    }
+
     proptest! {
         #[test]
         fn there_is_a_revision_for_every_change_whatever_was_delivered_before(
@@ -147,7 +170,7 @@ mod tests {
             let mut latest = known(&text(contents[0]));
             let mut changes = 0;
             for (second, pair) in (101..).zip(contents.windows(2)) {
-                match judge(Some(&latest), &text(pair[1]), at(second)) {
+                match judge(Some(&latest), &text(pair[1]), at(second), at(second)) {
                     Verdict::Unchanged => prop_assert_eq!(pair[0], pair[1]),
                     Verdict::Revised(revised) => {
                         changes += 1;
@@ -156,7 +179,7 @@ mod tests {
                         prop_assert!(revised.observed_ms > latest.observed_ms);
                         latest = revised;
                     }
-                    Verdict::New(_) => prop_assert!(false, "it was delivered before"),
+                    Verdict::New(_) | Verdict::Unsettled => prop_assert!(false, "{pair:?}"),
                 }
             }
         }
@@ -165,7 +188,10 @@ mod tests {
     #[test]
     fn what_is_no_json_is_compared_as_text() {
         let first = known("nonsense");
-        assert_eq!(judge(Some(&first), "nonsense", at(200)), Verdict::Unchanged);
+        assert_eq!(
+            judge(Some(&first), "nonsense", at(200), at(200)),
+            Verdict::Unchanged
+        );
         assert_eq!(revised(&first, "other", at(200)).revision, 1);
     }
 }

@@ -133,6 +133,7 @@ impl Driver {
                 depends: BTreeSet::new(),
                 found: Found::default(),
                 measures: fetch.measures,
+                began: fetch.began,
                 share: Some(share),
             },
         );

@@ -32,6 +32,7 @@ impl Driver {
         };
         let reading = Reading {
             measures: page.measures,
+            began: page.began,
             schedule: &self.settings.schedule,
             now,
         };

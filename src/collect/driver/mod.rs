@@ -106,6 +106,8 @@ struct OpenPage {
     depends: BTreeSet<Key>,
     found: Found,
     measures: bool,
+    /// When its read began.
+    began: DateTime<Utc>,
     /// Memory for its records and their lines, as long as there are any.
     share: Option<Share>,
 }

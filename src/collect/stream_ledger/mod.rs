@@ -262,6 +262,7 @@ impl StreamLedger {
                         page_size: self.page_size,
                         first: read.pages == 0,
                         measures: read.measures,
+                        began: read.began,
                     };
                 }
                 None
@@ -299,6 +300,7 @@ impl StreamLedger {
             page_size: self.page_size,
             first: true,
             measures,
+            began: now,
         }
     }
 

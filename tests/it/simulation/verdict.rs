@@ -98,6 +98,7 @@ pub fn check(simulation: &Simulation) -> Result<Summary, String> {
             .collect();
         delivered(simulation, *stream, &of_stream, &letters)?;
         order(&of_stream, &letters)?;
+        never_back(simulation, *stream, &of_stream)?;
         proofs(simulation, *stream, &of_stream, &mut summary)?;
     }
     Ok(summary)
@@ -191,6 +192,33 @@ fn order(arrivals: &[&Arrival], letters: &str) -> Result<(), String> {
         let between = letters.contains(&format!("\"record_id\":\"{}\"", arrival.id));
         if !(again || next || anew || between) {
             return Err(format!("{arrival:?} came after {before:?}"));
+        }
+    }
+    Ok(())
+}
+
+/// Revisions follow the versions that the record had, and never go back: a page that was asked for
+/// before another and came after it is not taken for news.
+fn never_back(
+    simulation: &Simulation,
+    stream: Stream,
+    arrivals: &[&Arrival],
+) -> Result<(), String> {
+    for stored in simulation.world.records(stream) {
+        let mut versions = stored.versions.iter();
+        let mut before: Option<&Arrival> = None;
+        for arrival in arrivals.iter().filter(|arrival| arrival.id == stored.id) {
+            let again = before.is_some_and(|before| {
+                before.process > arrival.process
+                    || (before.revision, &before.text) == (arrival.revision, &arrival.text)
+            });
+            if again {
+                continue;
+            }
+            before = Some(*arrival);
+            if !versions.any(|version| version.text == arrival.text) {
+                return Err(format!("goes back: {arrival:?}, of {:?}", stored.versions));
+            }
         }
     }
     Ok(())

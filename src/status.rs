@@ -23,6 +23,8 @@ pub enum Phase {
     /// No process collects it.
     #[default]
     Stopped,
+    /// There is no token yet.
+    Starting,
     /// New records are read as they appear.
     Collecting,
     /// So are they, and time that was left unread is being read.
@@ -184,6 +186,7 @@ impl StreamStatus {
     pub fn summary(&self) -> String {
         let phase = match self.phase {
             Phase::Stopped => "stopped",
+            Phase::Starting => "starting",
             Phase::Collecting => "collecting",
             Phase::CatchingUp => "catching up",
             Phase::Unavailable => "unavailable",
@@ -225,6 +228,14 @@ impl Board {
                 status.phase = Phase::Halted;
                 status.problem = Some(problem.to_owned());
             }
+        }
+    }
+
+    /// Nothing is collected any more.
+    pub fn all_halted(&self, problem: &str) {
+        for status in self.lock().values_mut() {
+            status.phase = Phase::Halted;
+            status.problem = Some(problem.to_owned());
         }
     }
 

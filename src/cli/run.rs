@@ -55,20 +55,21 @@ async fn collect(config: &Config) -> Result<(), Failure> {
             return halted(config, &error.to_string(), stopped).await;
         }
     };
-    let outlet = tokio::select! {
-        outlet = outlet(config, &state) => outlet?,
-        () = told(stopped.clone()) => return Ok(()),
+    let started = start(config, &state).await;
+    let (source, outlet, _control) = match started {
+        Ok(started) => started,
+        // Each start by `exec` would write again what was written last, and fail again.
+        Err(Failure::Failed(reason) | Failure::Usage(reason)) => {
+            error!("{reason}");
+            return halted(config, &reason, stopped).await;
+        }
+        Err(gone) => return Err(gone),
     };
-    let source = Source::new(config, outlet, state)?;
-    let board = source.board();
-    let _control = listen(config, &board);
-    if let Some(address) = config.telemetry.metrics_listen {
-        let address = metrics::serve(address, board).await.map_err(|error| {
-            Failure::usage(format!(
-                "telemetry.metrics_listen: cannot listen on {address}: {error}"
-            ))
-        })?;
-        info!("metrics at http://{address}/metrics");
+    if let Some(outlet) = outlet {
+        tokio::select! {
+            replayed = replay(&outlet) => replayed?,
+            () = told(stopped.clone()) => return Ok(()),
+        }
     }
     info!(
         tenants = config.tenants.len(),
@@ -133,32 +134,58 @@ async fn halted(
     Err(Failure::failed(reason))
 }
 
-/// The way into the pipeline. Standard output begins with what Vector may have lost.
-async fn outlet(config: &Config, state: &Arc<State>) -> Result<Arc<dyn Outlet>, Failure> {
-    match &config.outlet {
+/// All that runs; the outlet apart where there is something to be written again before.
+type Started = (Source, Option<Arc<StdoutOutlet>>, Option<Control>);
+
+async fn start(config: &Config, state: &Arc<State>) -> Result<Started, Failure> {
+    let (outlet, stdout): (Arc<dyn Outlet>, _) = match &config.outlet {
         config::Outlet::Stdout(stdout) => {
             let outlet = StdoutOutlet::new(Arc::clone(state), stdout.replay_records);
-            let records = outlet.replay().await.map_err(|error| match error {
-                OutletError::ReaderGone => Failure::ReaderGone,
-                error => Failure::failed(error),
-            })?;
-            if records > 0 {
-                info!(
-                    records,
-                    "the records that were written last are written again"
-                );
-            }
-            Ok(Arc::new(outlet))
+            let outlet = Arc::new(outlet);
+            (Arc::clone(&outlet) as Arc<dyn Outlet>, Some(outlet))
         }
         config::Outlet::Http(http) => {
             state.clear_replay().await.map_err(Failure::failed)?;
-            let network = if http.url.scheme() == "http" {
-                Network::without_proxy(http.reply_timeout)
-            } else {
-                Network::new(None, http.reply_timeout)
-            };
-            let network = network.map_err(Failure::usage)?;
-            Ok(Arc::new(HttpOutlet::new(http.clone(), network)))
+            (
+                Arc::new(HttpOutlet::new(http.clone(), network(http)?)),
+                None,
+            )
         }
+    };
+    let source = Source::new(config, outlet, Arc::clone(state))?;
+    let board = source.board();
+    let control = listen(config, &board);
+    if let Some(address) = config.telemetry.metrics_listen {
+        let address = metrics::serve(address, board).await.map_err(|error| {
+            Failure::usage(format!(
+                "telemetry.metrics_listen: cannot listen on {address}: {error}"
+            ))
+        })?;
+        info!("metrics at http://{address}/metrics");
     }
+    Ok((source, stdout, control))
+}
+
+fn network(http: &config::Http) -> Result<Arc<Network>, Failure> {
+    let network = if http.url.scheme() == "http" {
+        Network::without_proxy(http.reply_timeout)
+    } else {
+        Network::new(None, http.reply_timeout)
+    };
+    network.map_err(Failure::usage)
+}
+
+/// Standard output begins with what Vector may have lost.
+async fn replay(outlet: &StdoutOutlet) -> Result<(), Failure> {
+    let records = outlet.replay().await.map_err(|error| match error {
+        OutletError::ReaderGone => Failure::ReaderGone,
+        error => Failure::failed(error),
+    })?;
+    if records > 0 {
+        info!(
+            records,
+            "the records that were written last are written again"
+        );
+    }
+    Ok(())
 }

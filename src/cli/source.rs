@@ -109,6 +109,7 @@ impl Source {
                     tenant_halted = Some(text);
                     continue;
                 }
+                self.board.all_halted(&text);
                 process_halted = Some(text);
             }
             stop.send_replace(true);

@@ -90,6 +90,12 @@ impl Budget {
         next
     }
 
+    /// When the latest request was sent.
+    #[must_use]
+    pub fn latest(&self) -> Option<DateTime<Utc>> {
+        self.sent.back().copied()
+    }
+
     /// The share of the budget that was spent in the span up to `now`: 1 is all of it.
     #[must_use]
     pub fn used(&self, now: DateTime<Utc>) -> f64 {

@@ -49,6 +49,12 @@ impl Correction {
         now + self.0
     }
 
+    /// Whether two corrections say the same, but for what `Date` and the way leave open.
+    #[must_use]
+    pub fn agrees(self, other: Self) -> bool {
+        (self.0 - other.0).abs() < TimeDelta::minutes(5)
+    }
+
     /// How far Graph's clock is ahead.
     #[must_use]
     pub fn distance(self) -> TimeDelta {

@@ -150,6 +150,11 @@ impl Coverage {
         read: Finished<'_>,
     ) {
         let began = read.began;
+        // A later tail may come first; what the one before it covers is unread until it comes too.
+        self.head.unread.add(Span {
+            from: schedule.floor(self.head.tail_from),
+            to: schedule.floor(from),
+        });
         self.head.tail_from = self.head.tail_from.max(began - settings.overlap);
         self.found(schedule, read.found);
         let mut start = schedule.floor(from);

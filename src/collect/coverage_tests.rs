@@ -16,6 +16,7 @@ fn span(from: &str, to: &str) -> Span {
 fn settings() -> Settings {
     Settings::new(&Collect {
         reread_ages_secs: vec![60],
+        start_secs: 0,
         ..Collect::default()
     })
 }
@@ -176,6 +177,16 @@ fn what_passes_retention_open_or_unread_is_unproven_for_good() {
         coverage.head().unread.first(),
         Some(span("10:10:00", "11:50:00"))
     );
+}
+
+#[test]
+fn what_lies_before_a_tail_that_came_out_of_turn_is_unread_until_the_one_before_comes() {
+    let mut coverage = coverage();
+    tail(&mut coverage, "10:20:00", "10:30:00", &[]);
+    let unread = coverage.head().unread.first();
+    assert_eq!(unread, Some(span("10:00:00", "10:20:00")));
+    tail(&mut coverage, "10:00:00", "10:20:30", &[]);
+    assert_eq!(coverage.head().unread.first(), None);
 }
 
 #[test]

@@ -12,7 +12,7 @@
 //!
 //! A read that ends in any other way counts for nothing, and what it covered is simply still due.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     budget::Budget,
     coverage::Coverage,
-    read::{Class, Found, Read, ReadId, Stage},
+    read::{Class, Found, ReadId},
     settings::Settings,
     stream_ledger::StreamLedger,
 };
@@ -95,6 +95,8 @@ pub struct Ledger {
     /// Which stream each read in flight belongs to.
     reads: BTreeMap<ReadId, Stream>,
     next_read: ReadId,
+    /// Streams that hold so much memory that they are asked for nothing.
+    full: BTreeSet<Stream>,
     /// The latest step.
     latest: DateTime<Utc>,
     stopping: bool,
@@ -125,7 +127,10 @@ impl Ledger {
         let streams = streams
             .into_iter()
             .map(|(stream, saved)| {
-                let coverage = saved.unwrap_or_else(|| Coverage::new(&settings, now));
+                let mut coverage = saved.unwrap_or_else(|| Coverage::new(&settings, now));
+                if coverage.head().tail_from > now {
+                    coverage.set_back(&settings, now);
+                }
                 (stream, StreamLedger::new(stream, coverage, &settings, now))
             })
             .collect();
@@ -135,6 +140,7 @@ impl Ledger {
             budgets,
             reads: BTreeMap::new(),
             next_read: ReadId::default(),
+            full: BTreeSet::new(),
             latest: now,
             stopping: false,
         }
@@ -185,6 +191,12 @@ impl Ledger {
         step
     }
 
+    /// Which streams are asked for nothing until told otherwise, since what they hold is not acked:
+    /// they must not take the memory of others.
+    pub fn hold(&mut self, full: BTreeSet<Stream>) {
+        self.full = full;
+    }
+
     /// The clock was corrected by so much: for the budget no time has passed.
     pub fn corrected(&mut self, by: TimeDelta) {
         for budget in self.budgets.values_mut() {
@@ -222,17 +234,7 @@ impl Ledger {
         if let Some(stream) = self.reads.get(&id)
             && let Some(ledger) = self.streams.get_mut(stream)
         {
-            ledger.answered();
-        }
-        if let Some(read) = self.read_mut(id) {
-            read.pages += 1;
-            read.unacked += 1;
-            read.attempts = 0;
-            read.stage = if more {
-                Stage::Ready(now)
-            } else {
-                Stage::Complete
-            };
+            ledger.came(id, more, &self.settings, now);
         }
     }
 
@@ -268,7 +270,7 @@ impl Ledger {
         };
         let given_up = ledger.failed(id, disposition, &self.settings, now);
         for read in given_up {
-            if ledger.read_mut(read).is_none() {
+            if !ledger.has(read) {
                 self.reads.remove(&read);
             }
             actions.push(Action::Forget(read));
@@ -293,7 +295,10 @@ impl Ledger {
 
     /// The one request to send now, if the budget allows any.
     fn next_fetch(&mut self, now: DateTime<Utc>) -> Option<Fetch> {
-        for (bucket, budget) in &mut self.budgets {
+        // Who has waited longest comes first: what is short may be memory, which all share.
+        let mut buckets: Vec<_> = self.budgets.iter_mut().collect();
+        buckets.sort_by_key(|(_, budget)| budget.latest());
+        for (bucket, budget) in buckets {
             if budget.next(now) > now {
                 continue;
             }
@@ -301,6 +306,7 @@ impl Ledger {
                 .streams
                 .values()
                 .filter(|ledger| ledger.stream().entry().bucket == *bucket)
+                .filter(|ledger| !self.full.contains(&ledger.stream()))
                 .flat_map(|ledger| ledger.candidates(&self.settings, now))
                 .filter(|candidate| candidate.ready <= now)
                 .min_by_key(|candidate| {
@@ -340,6 +346,7 @@ impl Ledger {
     fn wake(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
         self.streams
             .values()
+            .filter(|ledger| !self.full.contains(&ledger.stream()))
             .flat_map(|ledger| {
                 let free = self
                     .budgets
@@ -350,11 +357,6 @@ impl Ledger {
                     .map(move |candidate| candidate.ready.max(free))
             })
             .min()
-    }
-
-    fn read_mut(&mut self, id: ReadId) -> Option<&mut Read> {
-        let stream = self.reads.get(&id)?;
-        self.streams.get_mut(stream)?.read_mut(id)
     }
 }
 

@@ -205,6 +205,62 @@ fn a_refused_filter_turns_what_has_versions_into_a_list_read_whole() {
 }
 
 #[test]
+fn requests_that_were_out_together_and_are_refused_for_their_size_teach_one_lesson() {
+    let now = at("10:07:00");
+    let mut ledger = ledger(&[Stream::SignIns], now);
+    for fetch in fetches(&mut ledger, now) {
+        failed(
+            &mut ledger,
+            fetch.read,
+            Disposition::SmallerPages { max: 500 },
+            now,
+        );
+    }
+    let later = at("10:20:00");
+    let sizes: BTreeSet<u32> = fetches(&mut ledger, later)
+        .iter()
+        .map(|fetch| fetch.page_size)
+        .collect();
+    assert_eq!(sizes, BTreeSet::from([500]));
+}
+
+#[test]
+fn a_window_that_keeps_failing_is_asked_for_with_fewer_rows_and_with_more_again_when_it_comes() {
+    let now = at("10:07:00");
+    let mut ledger = ledger(&[Stream::SignIns], now);
+    let mut later = now;
+    let mut least = 1000;
+    for _ in 0..60 {
+        later += TimeDelta::minutes(2);
+        for fetch in fetches(&mut ledger, later) {
+            least = least.min(fetch.page_size);
+            failed(&mut ledger, fetch.read, Disposition::RestartWindow, later);
+        }
+    }
+    assert_eq!(least, 50);
+    for _ in 0..60 {
+        later += TimeDelta::minutes(2);
+        for fetch in fetches(&mut ledger, later) {
+            least = fetch.page_size;
+            complete(&mut ledger, fetch.read, later);
+        }
+    }
+    assert_eq!(least, 1000);
+}
+
+#[test]
+fn a_full_stream_is_asked_for_nothing_and_the_others_go_on() {
+    let now = at("10:07:00");
+    let mut ledger = ledger(&[Stream::SignIns, Stream::DirectoryAudits], now);
+    ledger.hold(BTreeSet::from([Stream::SignIns]));
+    let asked: BTreeSet<Stream> = fetches(&mut ledger, now)
+        .iter()
+        .map(|fetch| fetch.stream)
+        .collect();
+    assert_eq!(asked, BTreeSet::from([Stream::DirectoryAudits]));
+}
+
+#[test]
 fn a_refused_page_size_is_asked_for_no_more() {
     let now = at("10:07:00");
     let mut ledger = ledger(&[Stream::Provisioning], now);
@@ -302,10 +358,16 @@ fn a_tail_that_waits_for_acks_does_not_hold_the_next_one() {
         .iter()
         .find(|fetch| fetch.class == Class::Tail)
         .unwrap();
-    // Nothing of the first is acked, so it begins where the first began.
-    assert_eq!(tail.window.unwrap().from, at("09:55:00"));
+    // It goes on where the first ended, though nothing of that is acked.
+    assert_eq!(tail.window.unwrap().from, at("10:06:30"));
     complete(&mut ledger, tail.read, later);
+    let unread = |ledger: &Ledger| {
+        let coverage = ledger.stream(Stream::SignIns).unwrap().coverage();
+        coverage.head().unread.contains(at("09:57:00"))
+    };
+    assert!(unread(&ledger));
     acked(&mut ledger, first, later);
+    assert!(!unread(&ledger));
     assert_eq!(tail_from(&ledger, Stream::SignIns), at("10:07:01"));
 }
 
@@ -330,7 +392,9 @@ fn what_was_not_closed_within_retention_is_given_up_and_said() {
     let mut ledger = ledger(&[Stream::SignIns], now);
     let asked = fetches(&mut ledger, now);
     complete(&mut ledger, asked[0].read, now);
-    failed(&mut ledger, asked[1].read, Disposition::Unavailable, now);
+    for fetch in &asked[1..] {
+        failed(&mut ledger, fetch.read, Disposition::Unavailable, now);
+    }
     let month_later = now + TimeDelta::days(30) + TimeDelta::minutes(3);
     // It takes an answer to be sure of the time.
     let quiet = ledger.step(Input::Tick, month_later, false);
@@ -341,10 +405,10 @@ fn what_was_not_closed_within_retention_is_given_up_and_said() {
         Action::Unproven(_, slots) => Some(*slots),
         _ => None,
     });
-    // The day before the start, and the two slots of the first read that are as old.
-    assert_eq!(unproven, Some(289));
+    // The day before the start; the slots of the first read are being read again at this moment.
+    assert_eq!(unproven, Some(286));
     let coverage = ledger.stream(Stream::SignIns).unwrap().coverage();
-    assert_eq!(coverage.head().unproven, 289);
+    assert_eq!(coverage.head().unproven, 286);
     let unread = coverage.head().unread.first().unwrap();
-    assert_eq!(unread.from, at("10:10:00"));
+    assert_eq!(unread.from, at("10:05:00"));
 }

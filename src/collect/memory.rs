@@ -13,11 +13,20 @@ const EXPECTED_PAGE: usize = 2 << 20;
 pub struct Memory {
     kib: Arc<Semaphore>,
     expected_kib: u32,
+    total: usize,
 }
 
 /// A share of the memory; it is given back when dropped.
 #[derive(Debug)]
 pub struct Share(OwnedSemaphorePermit);
+
+impl Share {
+    /// What it is of, in bytes.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.0.num_permits() * 1024
+    }
+}
 
 impl Memory {
     #[must_use]
@@ -26,6 +35,7 @@ impl Memory {
         Self {
             kib: Arc::new(Semaphore::new(total as usize)),
             expected_kib: kib(EXPECTED_PAGE).min(total),
+            total: total as usize * 1024,
         }
     }
 
@@ -36,6 +46,12 @@ impl Memory {
             .try_acquire_many_owned(self.expected_kib)
             .ok()
             .map(Share)
+    }
+
+    /// All of it, in bytes.
+    #[must_use]
+    pub fn total_bytes(&self) -> usize {
+        self.total
     }
 
     /// What no page or batch holds now, in bytes.

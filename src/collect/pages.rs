@@ -90,6 +90,8 @@ pub type OnTheirWay = BTreeMap<Key, Hash>;
 pub struct Reading<'a> {
     /// Whether what is found says how late records become visible.
     pub measures: bool,
+    /// Whether a record is delivered as it was first seen, and never again.
+    pub first_only: bool,
     pub schedule: &'a Schedule,
     /// When the read began.
     pub began: DateTime<Utc>,
@@ -131,11 +133,18 @@ pub fn judge_all(
     let mut here = OnTheirWay::new();
     for (placed, latest) in placed.into_iter().zip(latest) {
         if let Some(raw) = here.get(&placed.key).or(on_their_way.get(&placed.key)) {
-            if *raw != Hash::of(placed.record.raw().as_bytes()) {
+            let same = reading.first_only || *raw == Hash::of(placed.record.raw().as_bytes());
+            if !same {
                 judged.waiting.push(placed);
             } else if !here.contains_key(&placed.key) {
                 judged.depends.insert(placed.key);
             }
+            continue;
+        }
+        if reading.first_only
+            && let Some(known) = latest
+        {
+            judged.touched.extend(touch(placed.key, *known, now));
             continue;
         }
         let known = match judge(latest.as_ref(), placed.record.raw(), reading.began, now) {
@@ -272,6 +281,7 @@ mod tests {
         let schedule = schedule();
         let reading = Reading {
             measures: true,
+            first_only: false,
             schedule: &schedule,
             began: at("10:09:00"),
             now: at("10:10:00"),
@@ -294,6 +304,36 @@ mod tests {
         let other = judge_here(placed(r#"{"v":2}"#), &on_their_way);
         assert_eq!((other.events.len(), other.waiting.len()), (0, 1));
         assert!(other.depends.is_empty());
+    }
+
+    #[test]
+    fn where_revisions_are_ignored_a_record_is_delivered_as_it_was_first_seen() {
+        let placed = || {
+            let records = vec![
+                record(Some("a"), Some("10:01:00"), r#"{"v":1}"#),
+                record(Some("a"), Some("10:01:00"), r#"{"v":2}"#),
+            ];
+            placed(Stream::SignIns, records)
+        };
+        let schedule = schedule();
+        let reading = Reading {
+            measures: true,
+            first_only: true,
+            schedule: &schedule,
+            began: at("10:09:00"),
+            now: at("10:10:00"),
+        };
+        let none = OnTheirWay::new();
+        let first = judge_all(&origin(), reading, placed(), &[None, None], &none);
+        assert_eq!((first.events.len(), first.waiting.len()), (1, 0));
+        let known = Some(first.events[0].known);
+        let later = Reading {
+            began: at("10:19:00"),
+            now: at("10:20:00"),
+            ..reading
+        };
+        let again = judge_all(&origin(), later, placed(), &[known, known], &none);
+        assert_eq!((again.events.len(), again.waiting.len()), (0, 0));
     }
 
     #[test]

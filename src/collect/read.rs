@@ -94,6 +94,8 @@ pub struct Read {
     /// When its first request was sent: what it proves, it proves of this moment.
     pub began: DateTime<Utc>,
     pub stage: Stage,
+    /// When its latest page came.
+    pub came: DateTime<Utc>,
     /// Pages that came.
     pub pages: u32,
     /// Pages that came and are not acked.
@@ -102,6 +104,10 @@ pub struct Read {
     pub found: Found,
     /// Failures in a row of the page being asked for.
     pub attempts: u32,
+    /// Whether a request is out.
+    pub asking: bool,
+    /// Rows that its pages are asked for.
+    pub page_size: u32,
     /// Whether what it finds says how late records become visible: it reads what was read before,
     /// in time.
     pub measures: bool,
@@ -110,16 +116,19 @@ pub struct Read {
 impl Read {
     /// A read whose first request goes out now.
     #[must_use]
-    pub fn begin(class: Class, window: Option<Window>, now: DateTime<Utc>) -> Self {
+    pub fn begin(class: Class, window: Option<Window>, page_size: u32, now: DateTime<Utc>) -> Self {
         Self {
             class,
             window,
             began: now,
+            came: now,
             stage: Stage::Fetching,
             pages: 0,
             unacked: 0,
             found: Found::default(),
             attempts: 0,
+            asking: true,
+            page_size,
             measures: false,
         }
     }
@@ -133,18 +142,20 @@ impl Read {
     /// Whether nothing of it is left to come or to be acked.
     #[must_use]
     pub fn is_over(&self) -> bool {
-        !self.is_open() && self.unacked == 0
+        !self.is_open() && !self.asking && self.unacked == 0
     }
 
-    /// The slots that it may touch.
+    /// The slots that it may touch. While pages of a tail are to come, there is no end to them.
     #[must_use]
     pub fn span(&self, schedule: &Schedule) -> Option<Span> {
         let window = self.window?;
         Some(Span {
             from: schedule.floor(window.from),
-            to: window
-                .to
-                .unwrap_or_else(|| schedule.floor(self.began) + schedule.slot()),
+            to: match window.to {
+                Some(to) => to,
+                None if self.is_open() => DateTime::<Utc>::MAX_UTC,
+                None => schedule.floor(self.came) + schedule.slot(),
+            },
         })
     }
 }

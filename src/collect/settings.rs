@@ -1,10 +1,15 @@
 //! What the ledger goes by, as the configuration says.
 
+use std::collections::BTreeSet;
+
 use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 
 use super::schedule::Schedule;
-use crate::{config, stream::Bucket};
+use crate::{
+    config,
+    stream::{Bucket, Stream},
+};
 
 /// The ledger's intervals and limits.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -19,6 +24,8 @@ pub struct Settings {
     pub overlap: TimeDelta,
     pub snapshot: TimeDelta,
     pub unavailable_retry: TimeDelta,
+    /// Streams of which only the first revision of a record is delivered.
+    pub first_only: BTreeSet<Stream>,
     reports: Limit,
     identity_protection: Limit,
     security: Limit,
@@ -71,6 +78,12 @@ impl Settings {
             overlap: seconds(collect.overlap_secs),
             snapshot: seconds(collect.snapshot_secs.get()),
             unavailable_retry: seconds(collect.unavailable_retry_secs.get()),
+            first_only: collect
+                .revisions
+                .iter()
+                .filter(|(_, revisions)| **revisions == config::Revisions::Ignore)
+                .map(|(stream, _)| *stream)
+                .collect(),
             reports: limit(collect.limits.reports),
             identity_protection: limit(collect.limits.identity_protection),
             // No document names its limit: it starts cautiously and finds out.

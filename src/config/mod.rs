@@ -7,7 +7,7 @@ mod faults;
 mod load;
 mod tenants;
 
-use std::{net::SocketAddr, num::NonZeroU32, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr, num::NonZeroU32, path::PathBuf, time::Duration};
 
 use serde::{Deserialize, Serialize};
 use url::Url;
@@ -102,12 +102,25 @@ pub struct Collect {
     pub snapshot_secs: NonZeroU32,
     /// How often a stream that Graph denies is tried again. Default: 3600.
     pub unavailable_retry_secs: NonZeroU32,
+    /// Per stream, whether a record that changed is delivered again. Default: `emit` for all.
+    pub revisions: BTreeMap<Stream, Revisions>,
     /// How long to wait for a page. Default: 180.
     pub request_timeout_secs: NonZeroU32,
     /// The memory that pages and batches may take together, in bytes. Default: 16777216 (16 MiB).
     pub memory_bytes: NonZeroU32,
     /// How many requests are sent at most. The defaults stay below what Graph documents.
     pub limits: Limits,
+}
+
+/// What becomes of a record that changed after it was delivered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Revisions {
+    /// It is delivered again, as its next revision.
+    #[default]
+    Emit,
+    /// It is not: each record is delivered once, as it was first seen.
+    Ignore,
 }
 
 /// The request limits per throttle bucket.
@@ -203,6 +216,7 @@ impl Default for Collect {
                 .into(),
             snapshot_secs: nonzero(15 * MINUTE),
             unavailable_retry_secs: nonzero(HOUR),
+            revisions: BTreeMap::new(),
             request_timeout_secs: nonzero(3 * MINUTE),
             memory_bytes: nonzero(16 << 20),
             limits: Limits::default(),

@@ -10,7 +10,11 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::{Instant, sleep};
+use futures::future::BoxFuture;
+use tokio::{
+    sync::Semaphore,
+    time::{Instant, sleep},
+};
 use tracing::{error, info, warn};
 use uuid::Uuid;
 
@@ -20,6 +24,7 @@ use super::{
 };
 use crate::{
     record::{Batch, Event, Origin},
+    state::WriteFailed,
     stream::Stream,
     telemetry::Repeats,
 };
@@ -78,20 +83,32 @@ impl Delivery {
         }
     }
 
-    /// Delivers a batch, however long that takes.
+    /// Delivers a batch, however long that takes. While an attempt is made it holds one of `in_flight`;
+    /// between attempts others take their turn, so that what is refused holds up nothing else.
+    /// Each part that is acked, or set aside, is given to `note` at once.
     ///
     /// # Errors
     /// [`OutletError`] when nothing more can be delivered.
-    pub async fn deliver(&self, batch: Batch) -> Result<(), OutletError> {
+    pub async fn deliver(
+        &self,
+        batch: Batch,
+        in_flight: &Semaphore,
+        note: impl Fn(&Batch) -> BoxFuture<'static, Result<(), WriteFailed>>,
+    ) -> Result<(), OutletError> {
         let mut parts = VecDeque::from([Part {
             batch,
             trial: Trial::default(),
         }]);
         let mut failures = 0;
         while let Some(part) = parts.pop_front() {
+            // It is never closed.
+            let turn = in_flight.acquire().await;
             let sent = Instant::now();
-            let Err(error) = self.outlet.deliver(&part.batch).await else {
+            let outcome = self.outlet.deliver(&part.batch).await;
+            drop(turn);
+            let Err(error) = outcome else {
                 self.accept(&part, sent);
+                note(&part.batch).await.map_err(OutletError::State)?;
                 if failures > 0 {
                     info!(
                         tenant = %part.batch.origin.tenant, stream = %part.batch.origin.stream,
@@ -102,6 +119,7 @@ impl Delivery {
                 continue;
             };
             self.report(&part.batch, &error);
+            let mut set_aside = None;
             match error.disposition() {
                 Disposition::Halt => return Err(error),
                 Disposition::Resend => {
@@ -115,20 +133,26 @@ impl Delivery {
                             parts.push_front(part.piece(batch));
                         }
                     }
-                    None => self.refused(part, &mut parts, &mut failures).await?,
+                    None => set_aside = self.refused(part, &mut parts, &mut failures).await?,
                 },
-                Disposition::Refused => self.refused(part, &mut parts, &mut failures).await?,
+                Disposition::Refused => {
+                    set_aside = self.refused(part, &mut parts, &mut failures).await?;
+                }
+            }
+            if let Some(batch) = set_aside {
+                note(&batch).await.map_err(OutletError::State)?;
             }
         }
         Ok(())
     }
 
+    /// What becomes of a refused part; returns it when it was set aside.
     async fn refused(
         &self,
         part: Part,
         parts: &mut VecDeque<Part>,
         failures: &mut u32,
-    ) -> Result<(), OutletError> {
+    ) -> Result<Option<Batch>, OutletError> {
         let mut part = part;
         let halves = part.batch.halves();
         let convicted = {
@@ -142,12 +166,12 @@ impl Delivery {
             (Fate::Halve, Some(halves)) => {
                 parts.extend(halves.map(|batch| part.piece(batch)));
             }
-            (Fate::SetAside, _) if self.set_aside(&part.batch)? => return Ok(()),
+            (Fate::SetAside, _) if self.set_aside(&part.batch)? => return Ok(Some(part.batch)),
             _ => parts.push_back(part),
         }
         *failures += 1;
         sleep(wait(*failures)).await;
-        Ok(())
+        Ok(None)
     }
 
     /// Sends what the source says about itself. It is tried once: the next says more.

@@ -91,7 +91,11 @@ where
         letters,
         REFUSED_FOR,
     );
-    let outcome = delivery.deliver(batch(lines)).await;
+    let outcome = delivery
+        .deliver(batch(lines), &Semaphore::new(4), |_| {
+            Box::pin(async { Ok(()) })
+        })
+        .await;
     let letters = std::fs::read_to_string(dir.path().join("dead-letters.ndjson"));
     let accepted = pipeline.accepted.lock().unwrap().clone();
     let asked = pipeline.asked.lock().unwrap().clone();

@@ -5,6 +5,8 @@
 
 use serde_json::Value;
 
+use crate::state::WriteFailed;
+
 /// Why a batch is not acked.
 #[derive(Debug, thiserror::Error)]
 pub enum OutletError {
@@ -37,6 +39,8 @@ pub enum OutletError {
     Stdout(std::io::Error),
     #[error("what was written to standard output cannot be kept for the next start: {0}")]
     Replay(String),
+    #[error("{0}")]
+    State(WriteFailed),
     #[error("writing documents failed: {0}")]
     File(std::io::Error),
     #[error("the reader of standard output is gone")]
@@ -74,6 +78,7 @@ impl OutletError {
             | Self::Stranger { .. }
             | Self::Stdout(_)
             | Self::Replay(_)
+            | Self::State(_)
             | Self::File(_)
             | Self::ReaderGone
             | Self::DeadLetters { .. } => Disposition::Halt,

@@ -16,7 +16,9 @@ const CONVICTING_IN_DOUBT: u32 = 10;
 /// Refusals alone that convict a record when nothing else of its stream is being refused.
 const CONVICTING_WHEN_THE_ONLY_ONE: u32 = 5;
 /// Records refused at once beyond which the pipeline is in doubt.
-const MANY: u32 = 3;
+const MANY: u32 = 10;
+/// Of so many refusals one at least must be witnessed.
+const LEAST_WITNESSED: u32 = 3;
 /// How long the pipeline is in doubt once it took what it had refused.
 const DOUBT: Duration = Duration::from_secs(3600);
 
@@ -110,7 +112,9 @@ impl Fortune {
             && self.refused == 1
             && trial.refusals >= CONVICTING_WHEN_THE_ONLY_ONE
             && self.accepted.is_some_and(|accepted| accepted > first);
-        the_only_one || trial.witnessed >= needed
+        // Refusals that nobody witnessed tell of outages.
+        let witnessed = trial.witnessed * LEAST_WITNESSED >= trial.refusals;
+        the_only_one || witnessed && trial.witnessed >= needed
     }
 
     /// Whether one more record may be set aside: when more than one in a hundred is refused, the

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use futures::FutureExt;
 use tokio::time::sleep;
 use tracing::{debug, info, warn};
@@ -18,6 +18,9 @@ use crate::{
     graph::{Answer, Disposition, GraphError, query},
     stream::Kind,
 };
+
+/// A correction of the clock beyond this takes two answers.
+const LEAP: TimeDelta = TimeDelta::minutes(5);
 
 impl Driver {
     /// What a request needs before it may be asked for: a token, and memory for its page.
@@ -149,10 +152,20 @@ impl Driver {
 
     pub(super) fn observe_date(&mut self, date: DateTime<Utc>, asked: DateTime<Utc>) {
         let before = self.correction;
-        self.correction = before.observe(date, asked, self.local_now());
-        if self.correction == before {
+        let observed = before.observe(date, asked, self.local_now());
+        let told = std::mem::replace(&mut self.dated, true);
+        if observed == before {
+            self.doubted = None;
             return;
         }
+        // A leap is believed when a second answer says the same: what it closes stays closed.
+        let leap = (observed.distance() - before.distance()).abs() > LEAP;
+        if told && leap && !self.doubted.is_some_and(|doubted| doubted.agrees(observed)) {
+            self.doubted = Some(observed);
+            return;
+        }
+        self.doubted = None;
+        self.correction = observed;
         self.ledger
             .corrected(self.correction.distance() - before.distance());
         match self.correction.distance().num_seconds() {

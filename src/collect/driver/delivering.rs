@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use futures::FutureExt;
 
-use super::{BATCH_BYTES, Done, Driver, Halt, PageId};
+use super::{BATCH_BYTES, Done, Driver, Halt, PageId, in_flight_of_a_stream};
 use crate::{
     collect::{
         ledger::Input,
@@ -32,6 +32,7 @@ impl Driver {
         };
         let reading = Reading {
             measures: page.measures,
+            first_only: self.settings.first_only.contains(&stream),
             began: page.began,
             schedule: &self.settings.schedule,
             now,
@@ -49,7 +50,14 @@ impl Driver {
         }
         let batches = Batch::cut(&origin, events, BATCH_BYTES);
         page.batches += batches.len();
+        // What is known already is held no more; only what waits needs the page's own text.
+        let lines: usize = batches.iter().map(Batch::bytes).sum();
         page.settle();
+        if page.waiting.is_empty()
+            && let Some(share) = &mut page.share
+        {
+            self.memory.fit(share, lines);
+        }
         for batch in batches {
             self.deliver(id, batch);
         }
@@ -58,7 +66,8 @@ impl Driver {
 
     pub(super) fn deliver(&mut self, page: PageId, batch: Batch) {
         let stream = batch.origin.stream;
-        let in_flight = self.in_flight.get(&stream).cloned();
+        let in_flight = self.in_flight.entry(stream);
+        let in_flight = Arc::clone(in_flight.or_insert_with(in_flight_of_a_stream));
         let delivery = Arc::clone(&self.delivery);
         let state = Arc::clone(&self.state);
         let tenant = self.tenant;
@@ -67,24 +76,16 @@ impl Driver {
             .iter()
             .map(|event| (event.key, event.known.revision))
             .collect();
-        let remember = batch
-            .events
-            .iter()
-            .map(|event| (event.key, event.known))
-            .collect();
+        // A part that is acked is remembered at once, whatever becomes of the rest.
+        let note = move |part: &Batch| {
+            let events = part.events.iter();
+            let events = events.map(|event| (event.key, event.known)).collect();
+            state.acked(tenant, stream, events).boxed()
+        };
         self.work.push(
             async move {
-                let _turn = match &in_flight {
-                    Some(in_flight) => in_flight.acquire().await.ok(),
-                    None => None,
-                };
-                let outcome = match delivery.deliver(batch).await {
-                    Ok(()) => state
-                        .acked(tenant, stream, remember)
-                        .await
-                        .map_err(Halt::from),
-                    Err(error) => Err(Halt::Outlet(error)),
-                };
+                let outcome = delivery.deliver(batch, &in_flight, note).await;
+                let outcome = outcome.map_err(Halt::Outlet);
                 Done::Delivered {
                     page,
                     events,

@@ -52,6 +52,8 @@ use crate::{
 const BATCH_BYTES: usize = 1 << 20;
 /// Batches of one stream that are being delivered at once.
 const BATCHES_IN_FLIGHT: usize = 4;
+/// A stream whose sinks are at fault holds no more than one in so many parts of the memory.
+const STREAMS_IN_MEMORY: usize = 4;
 /// How often a driver without memory for a page looks again.
 const MEMORY_RETRY: Duration = Duration::from_millis(100);
 
@@ -148,6 +150,10 @@ pub struct Driver {
     saved: BTreeMap<Stream, Option<Coverage>>,
     ledger: Ledger,
     correction: Correction,
+    /// Whether Graph has told its time.
+    dated: bool,
+    /// A leap of Graph's clock that one answer told of.
+    doubted: Option<Correction>,
     /// Where the next page of each read in flight is.
     links: BTreeMap<ReadId, Url>,
     pages: BTreeMap<PageId, OpenPage>,
@@ -194,11 +200,6 @@ impl Driver {
             })
             .collect::<Result<BTreeMap<_, _>, StateError>>()?;
         let told = Told::new(&parts)?;
-        let in_flight = parts
-            .streams
-            .iter()
-            .map(|stream| (*stream, Arc::new(Semaphore::new(BATCHES_IN_FLIGHT))))
-            .collect();
         Ok(Self {
             ledger: Ledger::new(parts.settings.clone(), BTreeMap::new(), parts.clock.now()),
             saved: streams,
@@ -211,11 +212,13 @@ impl Driver {
             token: TokenState::default(),
             settings: parts.settings,
             correction: Correction::default(),
+            dated: false,
+            doubted: None,
             links: BTreeMap::new(),
             pages: BTreeMap::new(),
             next_page: 0,
             on_their_way: BTreeMap::new(),
-            in_flight,
+            in_flight: BTreeMap::new(),
             fetches: FuturesUnordered::new(),
             work: FuturesUnordered::new(),
             repeats: Repeats::default(),
@@ -228,6 +231,7 @@ impl Driver {
     /// # Errors
     /// [`Halt`] when it cannot go on.
     pub async fn run(mut self, mut stop: watch::Receiver<bool>) -> Result<(), Halt> {
+        self.put_up();
         // The first token tells Graph's time as well, and no window is planned before it is known.
         while !self.client.has_token() {
             let wait = token_wait(self.token.failures);
@@ -289,6 +293,7 @@ impl Driver {
         loop {
             let now = self.now();
             let room = self.room();
+            self.ledger.hold(self.full());
             let step = self.ledger.step(input, now, room.is_some());
             let mut room = room;
             let mut fetched = false;
@@ -325,6 +330,18 @@ impl Driver {
             "{slots} slots passed Graph's retention before all their reads were made; records of \
              theirs that came late may be missing"
         );
+    }
+
+    /// Streams whose unacked pages hold more than their part of the memory.
+    fn full(&self) -> BTreeSet<Stream> {
+        let mut held = BTreeMap::<Stream, usize>::new();
+        for page in self.pages.values() {
+            let bytes = page.share.as_ref().map_or(0, Share::bytes);
+            *held.entry(page.stream).or_default() += bytes;
+        }
+        let most = self.memory.total_bytes() / STREAMS_IN_MEMORY;
+        let held = held.into_iter().filter(|(_, bytes)| *bytes > most);
+        held.map(|(stream, _)| stream).collect()
     }
 
     fn now(&self) -> DateTime<Utc> {
@@ -379,6 +396,10 @@ impl Driver {
             Done::Token(outcome) => self.token(outcome.map(|_| ())).map(Some),
         }
     }
+}
+
+fn in_flight_of_a_stream() -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(BATCHES_IN_FLIGHT))
 }
 
 /// Waits until the driver is told to stop, or until whoever could tell it is gone.

@@ -10,7 +10,7 @@ use super::{Done, Driver, Parts};
 use crate::{
     record::Key,
     state::{StateError, Totals},
-    status::{Board, StreamStatus},
+    status::{Board, Phase, StreamStatus},
     stream::Stream,
     telemetry::event::status_batch,
 };
@@ -97,18 +97,22 @@ impl Driver {
     fn statuses(&self) -> Vec<StreamStatus> {
         let now = self.now();
         let status = |(stream, told): (&Stream, &OfStream)| {
-            let status = self.ledger.status(self.tenant, *stream, now)?;
+            let status = self.ledger.status(self.tenant, *stream, now);
+            let status = status.unwrap_or_else(|| StreamStatus {
+                phase: Phase::Starting,
+                ..StreamStatus::new(self.tenant, *stream, now)
+            });
             let letters = self.delivery.dead_letters();
-            Some(StreamStatus {
+            StreamStatus {
                 records: told.totals.records,
                 revised: told.totals.revised,
                 dead_letters: letters.of(self.tenant, *stream),
                 last_acked: told.last_acked,
                 problem: told.problem.clone(),
                 ..status
-            })
+            }
         };
-        self.told.streams.iter().filter_map(status).collect()
+        self.told.streams.iter().map(status).collect()
     }
 
     /// Tells the pipeline where the streams stand, unless it has not taken the last yet.

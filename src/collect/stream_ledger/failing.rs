@@ -14,6 +14,8 @@ use crate::{
 
 /// Failures in a row after which a read is given up and its window comes up anew.
 const ATTEMPTS: u32 = 6;
+/// Pages that keep failing are asked for with no fewer rows than this.
+const LEAST_ROWS: u32 = 50;
 
 impl StreamLedger {
     /// A page did not come. Returns the reads that are given up.
@@ -24,6 +26,13 @@ impl StreamLedger {
         settings: &Settings,
         now: DateTime<Utc>,
     ) -> Vec<ReadId> {
+        if let Some(read) = self.reads.get_mut(&id) {
+            read.asking = false;
+            if read.stage == Stage::GivenUp {
+                self.leave(id);
+                return vec![id];
+            }
+        }
         match disposition {
             Disposition::Retry { after } => {
                 let told = after.and_then(|after| TimeDelta::from_std(after).ok());
@@ -41,11 +50,13 @@ impl StreamLedger {
                 self.give_up(id, now)
             }
             Disposition::SmallerPages { max } => {
-                self.page_size = if max < self.page_size {
-                    max.max(1)
-                } else {
-                    (self.page_size / 2).max(1)
-                };
+                let asked = self.reads.get(&id).map_or(0, |read| read.page_size);
+                // Requests that were out together are refused together; one lesson is enough.
+                if asked >= self.page_size {
+                    let less = if max < asked { max } else { asked / 2 };
+                    self.page_limit = less.max(1);
+                    self.page_size = self.page_limit;
+                }
                 self.give_up(id, now)
             }
             Disposition::FilterRefused if self.stream.entry().kind == Kind::Versions => {
@@ -80,9 +91,19 @@ impl StreamLedger {
 
     /// The next read like this one reaches less far.
     fn narrow(&mut self, id: ReadId) {
-        match self.reads.get(&id).map(|read| read.class) {
-            Some(Class::Tail) => self.tail_rows /= 2,
-            _ => self.slice = (self.slice / 2).max(1),
+        let narrowest = match self.reads.get(&id).map(|read| read.class) {
+            Some(Class::Tail) => {
+                self.tail_rows /= 2;
+                self.tail_rows == 0
+            }
+            _ => {
+                self.slice = (self.slice / 2).max(1);
+                self.slice == 1
+            }
+        };
+        // A page that is too much for Graph even so may come with fewer rows.
+        if narrowest {
+            self.page_size = (self.page_size / 2).max(LEAST_ROWS.min(self.page_size));
         }
     }
 

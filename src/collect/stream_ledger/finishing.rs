@@ -25,7 +25,7 @@ impl StreamLedger {
         now: DateTime<Utc>,
     ) -> (bool, bool) {
         let Some(read) = self.reads.get_mut(&id) else {
-            return (false, false);
+            return (true, false);
         };
         read.unacked = read.unacked.saturating_sub(1);
         read.found.add(found);
@@ -57,6 +57,7 @@ impl StreamLedger {
             others: &others,
         };
         self.given_up = 0;
+        self.page_size = self.page_size.saturating_mul(2).min(self.page_limit);
         match (read.class, read.window) {
             (Class::Tail, Some(window)) => {
                 self.coverage

@@ -30,8 +30,9 @@ use crate::{
 const OPEN_READS: usize = 6;
 /// Reads whose pages all came and that wait for acks; beyond it the stream asks for nothing new.
 const UNACKED_READS: usize = 64;
-/// How long ids are kept for streams whose records are known by id alone.
-const KEEP_IDS: TimeDelta = TimeDelta::days(30);
+/// How long ids are kept for streams whose records are known by id alone: a month, and the week to
+/// within which it is known when they were last seen.
+const KEEP_IDS: TimeDelta = TimeDelta::days(37);
 /// One stream of the ledger.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct StreamLedger {
@@ -49,11 +50,16 @@ pub struct StreamLedger {
     caught_on: bool,
     /// Rows that a tail read may expect beyond the newest.
     tail_rows: u32,
+    /// Where the next tail read may start, by the latest of which every page came. It is not saved:
+    /// what is not acked is read again after a restart.
+    tail_came: Option<DateTime<Utc>>,
     /// Slots from here on are served by tail reads.
     served_from: DateTime<Utc>,
     /// Slots that one read of the past may cover.
     slice: u32,
+    /// Rows that a page is asked for, and the most that Graph gives.
     page_size: u32,
+    page_limit: u32,
     /// Reads in a row that were given up.
     given_up: u32,
     /// Nothing is asked for before this moment.
@@ -91,9 +97,11 @@ impl StreamLedger {
             empty: 0,
             caught_on: false,
             tail_rows: stream.entry().page_limit,
+            tail_came: None,
             served_from: now,
             slice: 12,
             page_size: stream.entry().page_limit,
+            page_limit: stream.entry().page_limit,
             given_up: 0,
             quiet_until: None,
             denied: false,
@@ -167,7 +175,9 @@ impl StreamLedger {
             let Stage::Ready(ready) = read.stage else {
                 return None;
             };
-            Some(candidate(read.class, ready, What::NextPage(*id)))
+            // A read that goes on is not kept waiting by others that fail: its page token expires.
+            let page = candidate(read.class, ready, What::NextPage(*id));
+            Some(Candidate { ready, ..page })
         });
         let room = self.reads.len() < UNACKED_READS;
         let idle = |class| {
@@ -254,12 +264,13 @@ impl StreamLedger {
             What::NextPage(id) => {
                 if let Some(read) = self.reads.get_mut(&id) {
                     read.stage = Stage::Fetching;
+                    read.asking = true;
                     return Fetch {
                         read: id,
                         stream: self.stream,
                         class: read.class,
                         window: read.window,
-                        page_size: self.page_size,
+                        page_size: read.page_size,
                         first: read.pages == 0,
                         measures: read.measures,
                         began: read.began,
@@ -274,7 +285,7 @@ impl StreamLedger {
             What::Tail => {
                 measures = self.caught_on;
                 self.next = now + self.poll(settings);
-                Some(self.begin_tail(now))
+                Some(self.begin_tail(settings, now))
             }
             What::Slots(span) => {
                 if candidate.class == Class::Reread {
@@ -289,7 +300,7 @@ impl StreamLedger {
         };
         let read = Read {
             measures,
-            ..Read::begin(candidate.class, window, now)
+            ..Read::begin(candidate.class, window, self.page_size, now)
         };
         self.reads.insert(id, read);
         Fetch {
@@ -304,8 +315,10 @@ impl StreamLedger {
         }
     }
 
-    fn begin_tail(&mut self, now: DateTime<Utc>) -> Window {
+    fn begin_tail(&mut self, settings: &Settings, now: DateTime<Utc>) -> Window {
         let from = self.coverage.begin_tail(&self.schedule, now);
+        let from = self.tail_came.map_or(from, |came| came.max(from));
+        self.relax(settings, now);
         // A page with some room for what is new.
         let rows = self.tail_rows.min(self.page_size / 4 * 3);
         let in_flight = self.in_flight();
@@ -322,6 +335,7 @@ impl StreamLedger {
         self.saved = self.saved.min(now);
         self.forgot = self.forgot.min(now);
         self.served_from = self.served_from.min(now);
+        self.tail_came = None;
         self.pressure.set_back(now);
         let longest = now + settings.unavailable_retry;
         self.quiet_until = self.quiet_until.map(|until| until.min(longest));
@@ -334,13 +348,34 @@ impl StreamLedger {
         self.coverage.set_back(settings, now);
     }
 
-    /// Graph gave a page.
-    pub fn answered(&mut self) {
-        self.denied = false;
+    /// Whether a read is not over.
+    #[must_use]
+    pub fn has(&self, id: ReadId) -> bool {
+        self.reads.contains_key(&id)
     }
 
-    pub fn read_mut(&mut self, id: ReadId) -> Option<&mut Read> {
-        self.reads.get_mut(&id)
+    /// A page came; `more` says that another follows.
+    pub fn came(&mut self, id: ReadId, more: bool, settings: &Settings, now: DateTime<Utc>) {
+        self.denied = false;
+        let Some(read) = self.reads.get_mut(&id) else {
+            return;
+        };
+        read.asking = false;
+        read.came = now;
+        read.pages += 1;
+        read.unacked += 1;
+        read.attempts = 0;
+        if read.stage == Stage::GivenUp {
+            return;
+        }
+        read.stage = if more {
+            Stage::Ready(now)
+        } else {
+            Stage::Complete
+        };
+        if !more && read.class == Class::Tail {
+            self.tail_came = self.tail_came.max(Some(read.began - settings.overlap));
+        }
     }
 
     /// A poll stretches while it finds nothing new.
@@ -352,17 +387,21 @@ impl StreamLedger {
     /// Gives up what Graph no longer keeps. Says how many slots that were.
     pub fn give_up_old(&mut self, settings: &Settings, now: DateTime<Utc>) -> u64 {
         let cutoff = self.schedule.floor(now - settings.retention);
-        let through = self.coverage.closed_through(&self.schedule);
-        if through >= cutoff || self.in_flight().iter().any(|span| span.contains(through)) {
+        if self.coverage.closed_through(&self.schedule) >= cutoff {
             return 0;
         }
+        // What a read in flight covers waits for it.
+        let in_flight = self.in_flight().iter().map(|span| span.from).min();
+        let cutoff = in_flight.map_or(cutoff, |from| cutoff.min(from));
         self.coverage.give_up(&self.schedule, cutoff)
     }
 
     /// What to save since the last time.
     pub fn changes(&mut self, now: DateTime<Utc>) -> Changes {
         let by_id = self.whole || self.stream.entry().kind != Kind::Events;
-        let forget = by_id && now - self.forgot >= TimeDelta::days(1);
+        // Only once this process has read the stream: a stop may have been long.
+        let read = self.caught_on || self.whole_read.is_some();
+        let forget = by_id && read && now - self.forgot >= TimeDelta::days(1);
         if forget {
             self.forgot = now;
         }

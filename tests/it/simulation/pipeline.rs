@@ -12,7 +12,7 @@ use serde_json::Value;
 use tokio::time::{Instant, sleep};
 use vector_entra_id::{
     outlet::{Outlet, OutletError},
-    record::{Batch, Content, Key},
+    record::{Batch, Content, Event, Key},
     stream::Stream,
 };
 
@@ -161,15 +161,22 @@ impl Inner {
     }
 }
 
-pub fn is_poison(event: &vector_entra_id::record::Event) -> bool {
-    event
-        .line
-        .windows(POISON.len())
-        .any(|window| window == POISON.as_bytes())
+pub fn is_poison(event: &Event) -> bool {
+    let line = std::str::from_utf8(&event.line).unwrap();
+    POISON.iter().any(|poison| line.contains(poison))
 }
 
-/// The record that is never taken, where the plan has one: the eighth of its stream.
-const POISON: &str = "-7\\\"";
+/// Whether a record's id is one of those that are never taken.
+pub fn is_poisonous(id: &str) -> bool {
+    POISON
+        .iter()
+        .any(|poison| format!("{id}\\\"").ends_with(poison))
+}
+
+/// The records that are never taken, where the plan has some: six of each stream.
+pub const POISON: [&str; 6] = [
+    r#"-1\""#, r#"-2\""#, r#"-3\""#, r#"-4\""#, r#"-5\""#, r#"-7\""#,
+];
 
 /// Takes a batch as a server does: it goes on when the client is gone.
 async fn take(inner: Arc<Mutex<Inner>>, batch: Batch) -> Result<(), OutletError> {

@@ -10,7 +10,7 @@ use vector_entra_id::{
 };
 
 use super::{
-    pipeline::{Arrival, repeated_without_cause},
+    pipeline::{Arrival, POISON, is_poisonous, repeated_without_cause},
     play::Simulation,
 };
 use crate::common::app;
@@ -73,11 +73,11 @@ pub fn check(simulation: &Simulation) -> Result<Summary, String> {
     budget(simulation, &mut summary)?;
     summary.innocent = letters
         .lines()
-        .filter(|line| !line.contains("-7\\\""))
+        .filter(|line| !POISON.iter().any(|poison| line.contains(poison)))
         .count() as u64;
     // A pipeline that is at fault again and again, and takes others between, looks like records
     // at fault. It must be rare, and what is set aside is not lost.
-    if summary.innocent > 2 {
+    if summary.innocent > 4 {
         return Err(format!(
             "dead letters that nothing was wrong with: {letters}"
         ));
@@ -137,7 +137,7 @@ fn delivered(
     for stored in simulation.world.records(stream) {
         let version = stored.versions.last().unwrap();
         let read_whole = stream.entry().kind == Kind::Snapshot;
-        let poison = simulation.plan.poison && stored.id.ends_with("-7");
+        let poison = simulation.plan.poison && is_poisonous(&stored.id);
         if poison || version.time < origin && !read_whole {
             continue;
         }
@@ -250,8 +250,8 @@ fn proofs(
     summary.repeats += (arrivals.len() - revisions.len()) as u64;
     let poison = u64::from(simulation.plan.poison) + summary.innocent;
     let totals = simulation.state.totals(tenant, stream).unwrap();
-    let fits = |told: u64, records: u64| records <= told && told <= records + poison * 4;
-    let revisions_fit = noted_revised <= totals.revised && totals.revised <= revised + poison * 4;
+    let fits = |told: u64, records: u64| records <= told && told <= records + poison * 20;
+    let revisions_fit = noted_revised <= totals.revised && totals.revised <= revised + poison * 20;
     if !fits(totals.records, records) || !revisions_fit {
         return Err(format!(
             "{totals:?} of {stream}, but {records} and {revised} arrived"
@@ -285,22 +285,20 @@ fn proofs(
         return Ok(());
     }
     let slot_of = |time| slot_of(time, simulation.plan.slot());
-    let by_slot = |open: bool| {
-        let versions = simulation.world.records(stream);
-        let times: BTreeMap<&str, DateTime<Utc>> = versions
-            .iter()
-            .map(|stored| (stored.id.as_str(), stored.versions[0].time))
-            .collect();
-        let mine = distinct
-            .iter()
-            .filter(|id| slots.contains_key(&slot_of(times[**id])) == open);
-        mine.count() as u64
+    let is_closed = |slot: DateTime<Utc>| {
+        !slots.contains_key(&slot) && !head.unread.contains(slot) && slot < head.tail_from
     };
+    let records = simulation.world.records(stream);
+    let times: BTreeMap<&str, DateTime<Utc>> = records
+        .iter()
+        .map(|stored| (stored.id.as_str(), stored.versions[0].time))
+        .collect();
+    let closed_ids = distinct.iter().filter(|id| is_closed(slot_of(times[**id])));
+    let closed_ids = closed_ids.count() as u64;
     let proven: u64 = proofs.iter().map(|(_, proof)| proof.counts.records).sum();
-    if !fits(proven, by_slot(false)) {
+    if !fits(proven, closed_ids) {
         return Err(format!(
-            "the proofs of {stream} count {proven} records, and {} arrived",
-            by_slot(false)
+            "the proofs of {stream} count {proven} records, and {closed_ids} arrived"
         ));
     }
     Ok(())

@@ -11,7 +11,7 @@ use crate::{
     config::{self, Config},
     control::{self, Answer, Request},
     outlet::DeadLetters,
-    state::State,
+    state::{State, StateError},
     status::{Phase, StreamStatus},
 };
 
@@ -67,7 +67,16 @@ fn is_nobody(error: &io::Error) -> bool {
 
 /// What the state file says, while no process owns it.
 fn saved(config: &Config) -> Result<Vec<StreamStatus>, Failure> {
-    let Some(state) = State::open_existing(&config.state_dir).map_err(Failure::failed)? else {
+    let state = State::open_existing(&config.state_dir).map_err(|error| match error {
+        StateError::InUse { path, .. } => Failure::failed(format!(
+            "{} is in use by a process that does not answer on {}: it may be starting or ending; \
+             ask again in a moment",
+            path.display(),
+            control::path(&config.state_dir).display()
+        )),
+        error => Failure::failed(error),
+    })?;
+    let Some(state) = state else {
         return Err(Failure::failed(format!(
             "nothing was collected yet: there is no state in {}",
             config.state_dir.display()
@@ -144,8 +153,16 @@ fn text(streams: &[StreamStatus], now: DateTime<Utc>) -> String {
 
 fn remark(remarks: &mut String, status: &StreamStatus) {
     let stream = status.stream.name();
-    if let Some(problem) = &status.problem {
-        let _ = writeln!(remarks, "! {stream}: {problem}");
+    match &status.problem {
+        // It is the same for every stream of the tenant, and said once.
+        Some(problem) if status.phase == Phase::Halted && remarks.contains(problem) => {}
+        Some(problem) if status.phase == Phase::Halted => {
+            let _ = writeln!(remarks, "! {problem}");
+        }
+        Some(problem) => {
+            let _ = writeln!(remarks, "! {stream}: {problem}");
+        }
+        None => {}
     }
     if status.unproven_slots > 0 {
         let _ = writeln!(

@@ -176,6 +176,17 @@ impl Budget {
         self.held_until = Some(self.held_until.map_or(until, |held| held.max(until)));
     }
 
+    /// Until when nothing is sent since Graph asked to wait.
+    #[must_use]
+    pub fn held_until(&self) -> Option<DateTime<Utc>> {
+        self.held_until
+    }
+
+    /// A process before this one was asked to wait until then.
+    pub fn hold(&mut self, until: DateTime<Utc>) {
+        self.held_until = self.held_until.max(Some(until));
+    }
+
     /// Graph answered.
     pub fn answered(&mut self) {
         self.throttles = 0;

@@ -51,6 +51,7 @@ impl Coverage {
                 late: 0,
                 unproven: 0,
                 lateness: Lateness::default(),
+                held_until: None,
             },
             BTreeMap::new(),
         ))
@@ -133,6 +134,11 @@ impl Coverage {
             start -= schedule.slot();
         }
         reach
+    }
+
+    /// Graph asks to wait until then.
+    pub fn hold(&mut self, until: DateTime<Utc>) {
+        self.head.held_until = Some(until);
     }
 
     /// The clock was set back to `now`: the tail must not wait for it to come round again.

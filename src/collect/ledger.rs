@@ -112,7 +112,7 @@ impl Ledger {
     ) -> Self {
         // A process before this one may have spent the budget up to this moment.
         let resumed = streams.values().any(Option::is_some);
-        let budgets = streams
+        let mut budgets: BTreeMap<Bucket, Budget> = streams
             .keys()
             .map(|stream| {
                 let bucket = stream.entry().bucket;
@@ -124,6 +124,14 @@ impl Ledger {
                 (bucket, budget)
             })
             .collect();
+        for (stream, saved) in &streams {
+            let held = saved.as_ref().and_then(|saved| saved.head().held_until);
+            if let Some(until) = held
+                && let Some(budget) = budgets.get_mut(&stream.entry().bucket)
+            {
+                budget.hold(until.min(now + TimeDelta::hours(1)));
+            }
+        }
         let streams = streams
             .into_iter()
             .map(|(stream, saved)| {
@@ -280,6 +288,11 @@ impl Ledger {
         {
             let told = after.and_then(|after| TimeDelta::from_std(after).ok());
             budget.throttled(told, now);
+            // A process that follows this one must wait as well.
+            if let Some(until) = budget.held_until() {
+                ledger.hold(until);
+                actions.push(Action::Save(stream, ledger.changes(now)));
+            }
         }
         if disposition == Disposition::HaltTenant {
             self.stopping = true;

@@ -300,6 +300,20 @@ fn what_a_stop_left_unread_is_caught_up() {
 }
 
 #[test]
+fn a_wait_that_graph_asked_for_outlasts_a_restart() {
+    let now = at("10:07:00");
+    let mut first = ledger(&[Stream::SignIns], now);
+    let read = fetches(&mut first, now)[0].read;
+    let after = Some(std::time::Duration::from_secs(300));
+    failed(&mut first, read, Disposition::Throttle { after }, now);
+    let coverage = first.stream(Stream::SignIns).unwrap().coverage().clone();
+    let streams = BTreeMap::from([(Stream::SignIns, Some(coverage))]);
+    let mut second = Ledger::new(settings(|_| {}), streams, at("10:08:00"));
+    assert!(fetches(&mut second, at("10:11:59")).is_empty());
+    assert!(!fetches(&mut second, at("10:12:00")).is_empty());
+}
+
+#[test]
 fn nothing_is_asked_for_without_room_or_after_a_stop() {
     let now = at("10:07:00");
     let mut ledger = ledger(&[Stream::SignIns], now);

@@ -151,11 +151,12 @@ fn custom_url(text: Option<String>, place: &str, faults: &mut Faults) -> Option<
         Ok(url) if url.scheme() == "https" && url.host().is_some() => Some(url),
         Ok(_) => {
             // A token is a key to the tenant's logs.
-            faults.add(place, format!("{text:?} must begin with https://"));
+            faults.add(place, "must begin with https://");
             None
         }
         Err(error) => {
-            faults.add(place, format!("{text:?} is not a URL: {error}"));
+            // It is not repeated: a URL can hold a password.
+            faults.add(place, format!("is not a URL: {error}"));
             None
         }
     }

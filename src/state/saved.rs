@@ -24,6 +24,8 @@ pub struct Head {
     pub unproven: u64,
     /// How late records became visible.
     pub lateness: Lateness,
+    /// Until when Graph asked to wait when it last throttled the stream.
+    pub held_until: Option<DateTime<Utc>>,
 }
 
 /// A slot that has been read and is not closed.

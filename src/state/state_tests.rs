@@ -42,6 +42,7 @@ fn head() -> Head {
         late: 0,
         unproven: 0,
         lateness: Lateness::default(),
+        held_until: None,
     }
 }
 

@@ -139,6 +139,44 @@ async fn a_denied_stream_is_shown_with_what_to_do() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_halt_under_stdout_is_shown_once_with_what_to_do() {
+    let emulated = Emulated::start(20, 1).await;
+    fs::write(emulated.path("secret"), "wrong").unwrap();
+    let outlet = serde_json::json!({"stdout": {}});
+    let config = emulated.write_config(&emulated.config(outlet));
+    let mut process = Process::run(&config);
+    until("the halt is shown", || {
+        let (code, text) = status(&config, "text");
+        code == Some(0) && text.contains("(halted)")
+    })
+    .await;
+    let (_, text) = status(&config, "text");
+    assert_eq!(text.matches("AADSTS7000215").count(), 1, "{text}");
+    assert!(process.is_running());
+    assert_eq!(process.stop().0.code(), Some(1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fault_at_the_start_under_stdout_stays_quiet_and_writes_nothing_again() {
+    let emulated = Emulated::start(50, 1).await;
+    let mut config = emulated.config(serde_json::json!({"stdout": {}}));
+    let first = Process::run(&emulated.write_config(&config));
+    until("something was written", || !first.lines().is_empty()).await;
+    first.kill();
+    config["collect"]["slot_secs"] = serde_json::json!(120);
+    let config = emulated.write_config(&config);
+    let mut second = Process::run(&config);
+    until("the fault is told", || {
+        second.errors().contains("slot_secs")
+    })
+    .await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert!(second.is_running());
+    assert_eq!(second.lines(), Vec::<String>::new());
+    assert_eq!(second.stop().0.code(), Some(1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_second_process_waits_for_the_first_and_takes_over() {
     let emulated = Emulated::start(50, 1).await;
     let pipeline = Pipeline::start(Vec::new()).await;

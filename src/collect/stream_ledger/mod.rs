@@ -348,6 +348,11 @@ impl StreamLedger {
         self.coverage.set_back(settings, now);
     }
 
+    /// Graph asks the stream's bucket to wait until then.
+    pub fn hold(&mut self, until: DateTime<Utc>) {
+        self.coverage.hold(until);
+    }
+
     /// Whether a read is not over.
     #[must_use]
     pub fn has(&self, id: ReadId) -> bool {

@@ -67,7 +67,7 @@ async fn until_complete(emulated: &Emulated, stored: impl Fn() -> Vec<Value>) {
 }
 
 /// A record whose latest version has not arrived, with what came of it.
-fn first_missing(emulated: &Emulated, events: &[Value]) -> Option<String> {
+pub fn first_missing(emulated: &Emulated, events: &[Value]) -> Option<String> {
     let mut latest: BTreeMap<(&str, &str), (i64, &str)> = BTreeMap::new();
     for event in events {
         let envelope = &event["entra_id"];

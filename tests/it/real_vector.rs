@@ -11,7 +11,10 @@ use std::{
 
 use serde_json::{Value, json};
 
-use crate::common::{Emulated, Process, until};
+use crate::{
+    common::{Emulated, Process, until},
+    crash::first_missing,
+};
 
 fn there_is_vector() -> bool {
     let there = Command::new("vector").arg("--version").output().is_ok();
@@ -161,6 +164,15 @@ async fn the_http_server_stanza_acknowledges_and_survives_vector_s_death() {
     assert!(vector.stop().0.success());
 }
 
+/// The stanza with files of its own: a killed Vector leaves half a line behind, which the next one
+/// would go on with.
+fn of_round(emulated: &Emulated, stanza: &str, round: usize) -> PathBuf {
+    write_valid(
+        emulated,
+        &stanza.replace("%Y-%m-%d", &format!("round-{round}")),
+    )
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn vector_and_the_source_killed_in_turn_under_load_lose_nothing() {
     if !there_is_vector() {
@@ -172,12 +184,15 @@ async fn vector_and_the_source_killed_in_turn_under_load_lose_nothing() {
         .local_addr()
         .unwrap()
         .port();
-    let stanza = write_valid(&emulated, &fitted(&emulated, "http_server", port));
+    let stanza = fitted(&emulated, "http_server", port);
     let outlet = json!({"http": {"url": format!("http://127.0.0.1:{port}/")}});
-    let config = emulated.write_config(&emulated.config(outlet));
+    let mut config = emulated.config(outlet);
+    // Kills go on for longer than what is revised may be late.
+    config["collect"]["reread_ages_secs"] = json!([1, 2, 4, 8, 16, 32, 180]);
+    let config = emulated.write_config(&config);
     let mut rng = fastrand::Rng::with_seed(13);
-    for _ in 0..4 {
-        let vector = start_vector(&stanza);
+    for round in 0..4 {
+        let vector = start_vector(&of_round(&emulated, &stanza, round));
         for _ in 0..5 {
             let source = Process::run(&config);
             tokio::time::sleep(Duration::from_millis(rng.u64(200..2500))).await;
@@ -188,9 +203,21 @@ async fn vector_and_the_source_killed_in_turn_under_load_lose_nothing() {
         vector.kill();
         source.kill();
     }
-    let vector = start_vector(&stanza);
+    let vector = start_vector(&of_round(&emulated, &stanza, 4));
     let source = Process::run(&config);
-    until_complete(&emulated).await;
+    until("the latest version of every record is in the files", || {
+        let events: Vec<Value> = documents(&emulated)
+            .into_iter()
+            .filter(|document| document["event"]["kind"] != "metric")
+            .map(|document| {
+                let mut envelope = document["azure"]["entraid"].clone();
+                envelope["record_id"] = document["event"]["id"].clone();
+                json!({"message": document["message"], "entra_id": envelope})
+            })
+            .collect();
+        emulated.owed().1 && first_missing(&emulated, &events).is_none()
+    })
+    .await;
     let (status, errors) = source.stop();
     assert_eq!(status.code(), Some(0), "{errors}");
     assert!(vector.stop().0.success());

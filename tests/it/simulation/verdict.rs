@@ -295,6 +295,19 @@ fn proofs(
         .collect();
     let closed_ids = distinct.iter().filter(|id| is_closed(slot_of(times[**id])));
     let closed_ids = closed_ids.count() as u64;
+    // The state is bounded: what was known of a closed slot's ids went with it.
+    let still_known = arrivals
+        .iter()
+        .filter(|arrival| is_closed(arrival.key.slot))
+        .find(|arrival| {
+            let known = simulation.state.known(tenant, stream, &[arrival.key]);
+            known.unwrap()[0].is_some()
+        });
+    if let Some(arrival) = still_known {
+        return Err(format!(
+            "still known though its slot is closed: {arrival:?}"
+        ));
+    }
     let proven: u64 = proofs.iter().map(|(_, proof)| proof.counts.records).sum();
     if !fits(proven, closed_ids) {
         return Err(format!(

@@ -112,6 +112,12 @@ impl Budget {
         f64::from(self.limit.requests) / seconds.max(0.001)
     }
 
+    /// Requests a second that are kept for catching up while it waits.
+    #[must_use]
+    pub fn catch_up_rate(&self) -> f64 {
+        self.rate() * f64::from(CATCH_UP_SHARE) / f64::from(WHOLE)
+    }
+
     /// Counts a request that goes out now.
     pub fn spend(&mut self, now: DateTime<Utc>, class: Class) {
         if self.sent.len() >= self.requests() {

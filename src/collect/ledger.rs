@@ -374,6 +374,10 @@ impl Ledger {
 }
 
 #[cfg(test)]
+#[path = "ledger_test_support.rs"]
+mod support;
+
+#[cfg(test)]
 #[path = "ledger_tests.rs"]
 mod tests;
 

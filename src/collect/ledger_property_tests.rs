@@ -1,17 +1,9 @@
 use proptest::prelude::*;
 
-use super::*;
-use crate::config::Collect;
-
-fn at(text: &str) -> DateTime<Utc> {
-    format!("2026-11-22T{text}Z").parse().unwrap()
-}
-
-fn settings(change: impl FnOnce(&mut Collect)) -> Settings {
-    let mut collect = Collect::default();
-    change(&mut collect);
-    Settings::new(&collect)
-}
+use super::{
+    support::{at, settings},
+    *,
+};
 
 /// A record of the tenant that the property below plays: seconds after the start at which it
 /// happened, and by which it is visible.

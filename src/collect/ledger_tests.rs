@@ -1,17 +1,9 @@
 use std::collections::BTreeSet;
 
-use super::*;
-use crate::config::Collect;
-
-fn at(text: &str) -> DateTime<Utc> {
-    format!("2026-11-22T{text}Z").parse().unwrap()
-}
-
-fn settings(change: impl FnOnce(&mut Collect)) -> Settings {
-    let mut collect = Collect::default();
-    change(&mut collect);
-    Settings::new(&collect)
-}
+use super::{
+    support::{at, fetches, settings},
+    *,
+};
 
 /// A ledger whose budget is no matter.
 fn ledger(streams: &[Stream], now: DateTime<Utc>) -> Ledger {
@@ -20,22 +12,6 @@ fn ledger(streams: &[Stream], now: DateTime<Utc>) -> Ledger {
         collect.limits.reports.requests = std::num::NonZeroU32::new(100).unwrap();
     });
     Ledger::new(settings, streams, now)
-}
-
-/// The requests that go out at one moment.
-fn fetches(ledger: &mut Ledger, now: DateTime<Utc>) -> Vec<Fetch> {
-    let mut all = Vec::new();
-    loop {
-        let step = ledger.step(Input::Tick, now, true);
-        let fetch = step.actions.iter().find_map(|action| match action {
-            Action::Fetch(fetch) => Some(*fetch),
-            _ => None,
-        });
-        match fetch {
-            Some(fetch) => all.push(fetch),
-            None => return all,
-        }
-    }
 }
 
 fn page(ledger: &mut Ledger, read: ReadId, more: bool, now: DateTime<Utc>) -> Step {
@@ -320,44 +296,6 @@ fn nothing_is_asked_for_without_room_or_after_a_stop() {
     assert_eq!(ledger.step(Input::Tick, now, false).actions, []);
     ledger.step(Input::Stop, now, true);
     assert_eq!(ledger.step(Input::Tick, now, true), Step::default());
-}
-
-#[test]
-fn polls_that_come_faster_than_the_budget_starve_no_stream() {
-    let start = at("10:07:00");
-    let streams = [
-        Stream::DirectoryAudits,
-        Stream::SignIns,
-        Stream::SignInsNonInteractive,
-    ];
-    let settings = settings(|collect| {
-        collect.poll_secs = std::num::NonZeroU32::new(3).unwrap();
-        collect.idle_poll_secs = std::num::NonZeroU32::new(6).unwrap();
-        collect.slot_secs = std::num::NonZeroU32::new(10).unwrap();
-        collect.overlap_secs = 5;
-        collect.reread_ages_secs = vec![2, 5, 10, 20, 40, 80, 120];
-    });
-    let saved = streams.map(|stream| (stream, None)).into();
-    let mut ledger = Ledger::new(settings, saved, start);
-    let mut asked = BTreeMap::<(Stream, &str), u32>::new();
-    for second in 0..600 {
-        let now = start + TimeDelta::seconds(second);
-        for fetch in fetches(&mut ledger, now) {
-            let class = match fetch.class {
-                Class::Tail => "tail",
-                Class::CatchUp => "catch-up",
-                _ => "re-read",
-            };
-            *asked.entry((fetch.stream, class)).or_default() += 1;
-            complete(&mut ledger, fetch.read, now);
-        }
-    }
-    for stream in streams {
-        for class in ["tail", "catch-up", "re-read"] {
-            let times = asked.get(&(stream, class)).copied().unwrap_or_default();
-            assert!(times >= 5, "{stream} {class}: {asked:?}");
-        }
-    }
 }
 
 #[test]

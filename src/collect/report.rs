@@ -9,9 +9,6 @@ use crate::{
     stream::{Bucket, Stream},
 };
 
-/// Of ten requests so many go to catching up while it waits.
-const CATCH_UP_SHARE: f64 = 0.3;
-
 impl Ledger {
     /// Where a stream stands, as far as the ledger knows; `None` for one that it does not have.
     #[must_use]
@@ -64,7 +61,7 @@ impl Ledger {
             return None;
         }
         let bucket = ledger.stream().entry().bucket;
-        let rate = self.budget(bucket)?.rate() * CATCH_UP_SHARE;
+        let rate = self.budget(bucket)?.catch_up_rate();
         let others: u64 = Stream::ALL
             .into_iter()
             .filter(|other| other.entry().bucket == bucket)

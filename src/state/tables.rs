@@ -124,10 +124,7 @@ pub fn write_acked(
     stream: Stream,
     events: &[(Key, Known)],
 ) -> Result<(), redb::Error> {
-    let mut table = write.open_table(DELIVERED)?;
-    for (key, known) in events {
-        table.insert(delivered_key(tenant, stream, key), &encode(known))?;
-    }
+    write_seen(write, tenant, stream, events)?;
     let mut table = write.open_table(TOTALS)?;
     let stream_key = (tenant.as_u128(), stream.number());
     let mut totals = read_totals(&table, stream_key)?;
@@ -138,7 +135,7 @@ pub fn write_acked(
     Ok(())
 }
 
-/// Remembers that what was delivered before was seen again.
+/// Remembers events without counting them: what was delivered before was seen again.
 pub fn write_seen(
     write: &WriteTransaction,
     tenant: Uuid,

@@ -52,23 +52,21 @@ async fn collect(config: &Config) -> Result<(), Failure> {
         Err(error @ StateError::InUse { .. }) => return Err(Failure::failed(error)),
         Err(error) => {
             error!("{error}");
-            return halted(config, &error.to_string(), stopped).await;
+            return halted(config, Failure::failed(error), stopped).await;
         }
     };
     let started = start(config, &state).await;
     let (source, outlet, _control) = match started {
         Ok(started) => started,
-        // Each start by `exec` would write again what was written last, and fail again.
-        Err(Failure::Failed(reason) | Failure::Usage(reason)) => {
-            error!("{reason}");
-            return halted(config, &reason, stopped).await;
-        }
-        Err(gone) => return Err(gone),
+        Err(failure) => return failed_to_start(config, failure, stopped).await,
     };
     if let Some(outlet) = outlet {
-        tokio::select! {
-            replayed = replay(&outlet) => replayed?,
+        let replayed = tokio::select! {
+            replayed = replay(&outlet) => replayed,
             () = told(stopped.clone()) => return Ok(()),
+        };
+        if let Err(failure) = replayed {
+            return failed_to_start(config, failure, stopped).await;
         }
     }
     info!(
@@ -81,7 +79,7 @@ async fn collect(config: &Config) -> Result<(), Failure> {
             info!("stopped");
             Ok(())
         }
-        End::Halted(reason) => halted(config, &reason, stopped).await,
+        End::Halted(reason) => halted(config, Failure::failed(reason), stopped).await,
     }
 }
 
@@ -124,14 +122,28 @@ fn listen(config: &Config, board: &Arc<Board>) -> Option<Control> {
 /// process again every five seconds, for ever, and each time it would ask Entra for a token.
 async fn halted(
     config: &Config,
-    reason: &str,
+    failure: Failure,
     stopped: watch::Receiver<bool>,
 ) -> Result<(), Failure> {
     if matches!(config.outlet, config::Outlet::Stdout(_)) && !*stopped.borrow() {
         info!("halted; staying quiet until stopped, mend the fault and restart");
         told(stopped).await;
     }
-    Err(Failure::failed(reason))
+    Err(failure)
+}
+
+/// Says why the source does not start, and halts: each start by `exec` would fail in the same way,
+/// and might write again what was written last.
+async fn failed_to_start(
+    config: &Config,
+    failure: Failure,
+    stopped: watch::Receiver<bool>,
+) -> Result<(), Failure> {
+    match &failure {
+        Failure::ReaderGone => return Err(failure),
+        Failure::Failed(reason) | Failure::Usage(reason) => error!("{reason}"),
+    }
+    halted(config, failure, stopped).await
 }
 
 /// All that runs; the outlet apart where there is something to be written again before.

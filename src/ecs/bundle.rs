@@ -9,13 +9,12 @@ macro_rules! files {
 }
 
 /// The files of the base mapping, in the order in which they are joined.
-pub const BASE: [(&str, &str); 15] = files![
+pub const BASE: [(&str, &str); 14] = files![
     "base/10_record.vrl",
     "base/20_properties.vrl",
     "base/25_to_fill_in.vrl",
     "base/26_place.vrl",
     "base/30_sign_in.vrl",
-    "base/31_sign_in_beta.vrl",
     "base/40_audit.vrl",
     "base/41_audit_operation.vrl",
     "base/50_provisioning.vrl",

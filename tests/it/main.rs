@@ -2,6 +2,7 @@
 //! TLS, a pipeline over HTTP, a real Vector where there is one. One test binary, since linking
 //! takes longer than running.
 
+mod catalogue;
 mod cli;
 mod client_errors;
 mod common;
@@ -10,6 +11,7 @@ mod crash;
 mod demo;
 mod end_to_end;
 mod failing;
+mod generated;
 mod mapping;
 mod real_vector;
 mod simulation;

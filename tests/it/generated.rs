@@ -26,4 +26,8 @@ pub fn stands(path: &str, text: &str) {
 fn the_list_of_properties_follows_the_catalogue() {
     let catalogue = Catalogue::read();
     stands("vrl/base/20_properties.vrl", &vrl::properties(&catalogue));
+    stands(
+        "vrl/overlays/elastic/20_sign_in_properties.vrl",
+        &vrl::elastic_sign_in(&catalogue),
+    );
 }

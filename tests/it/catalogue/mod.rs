@@ -40,6 +40,8 @@ pub struct Field {
     #[serde(rename = "type")]
     pub sort: Type,
     pub from: String,
+    /// In overlay `elastic`: the property of a sign-in that goes there, under Graph's name.
+    pub graph: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]

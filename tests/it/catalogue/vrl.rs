@@ -40,6 +40,7 @@ pub fn properties(catalogue: &Catalogue) -> String {
             from: "rest",
             name: str::to_string,
             time: Some(time),
+            elastic: false,
         };
         group(&mut text, &of_kind, "", 4, &style);
         text.push_str("  }, recursive: false, array: false)\n}\n");
@@ -59,6 +60,8 @@ pub struct Style {
     pub name: fn(&str) -> String,
     /// The property that has been taken into `time` already.
     pub time: Option<&'static str>,
+    /// Whether lists are written as Elastic does, names within them too.
+    pub elastic: bool,
 }
 
 /// Writes the lines for the properties below `prefix`, groups within their own braces.
@@ -92,6 +95,12 @@ pub fn group(text: &mut String, properties: &[&Property], prefix: &str, indent: 
 fn line(text: &mut String, property: &Property, below: &str, margin: &str, style: &Style) {
     let name = (style.name)(below);
     let path = format!("{}.{}", style.from, property.name);
+    if style.elastic
+        && let Some(value) = elastic_value(property, &path, margin)
+    {
+        let _ = writeln!(text, "{margin}\"{name}\": {value},");
+        return;
+    }
     let value = match property.sort {
         Type::Keyword | Type::LongText => format!("to_string(del({path})) ?? null"),
         Type::Boolean => format!("bool(del({path})) ?? null"),
@@ -124,6 +133,86 @@ fn line(text: &mut String, property: &Property, below: &str, margin: &str, style
         other => panic!("{}: no property has type {other:?}", property.name),
     };
     let _ = writeln!(text, "{margin}\"{name}\": {value},");
+}
+
+/// The lists that Elastic writes in its own way.
+fn elastic_value(property: &Property, path: &str, margin: &str) -> Option<String> {
+    match (property.name.as_str(), property.sort) {
+        // An object, each element under its key.
+        ("authenticationProcessingDetails", _) => Some(format!(
+            "{{
+{margin}  details = compact({{}})
+{margin}  for_each(array(del({path})) ?? []) -> |_index, detail| {{
+{margin}    key = to_string(del(detail.key)) ?? \"\"
+{margin}    if strip_whitespace(key) != \"\" && !contains(key, \"\\0\") {{
+{margin}      details = set(details, [key], to_string(del(detail.value)) ?? null) ?? details
+{margin}    }}
+{margin}  }}
+{margin}  details
+{margin}}}"
+        )),
+        ("conditionalAccessAudiences", _) => Some(format!(
+            "map_values(array(del({path})) ?? []) -> |audience| {{ {{ \"application_id\": to_string(audience) ?? null }} }}"
+        )),
+        // What is no object becomes an empty one, and goes.
+        (_, Type::Objects) => Some(format!(
+            "map_values(array(del({path})) ?? []) -> |item| {{
+{margin}  map_keys(object(item) ?? {{}}, recursive: true) -> |name| {{ downcase(replace(name, r'([a-z])([A-Z]+)', \"${{1}}_${{2}}\")) }}
+{margin}}}"
+        )),
+        // A whole number is told in both types.
+        (_, Type::Float) => Some(format!("int(del({path})) ?? null")),
+        _ => None,
+    }
+}
+
+const ELASTIC_HEAD: &str = "\
+# Overlay elastic: azure.signinlogs.properties. Generated from catalogue.yaml: every property of a
+# sign-in under the name that Elastic gives it, told in its type. What is in no list follows in
+# 22_sign_in_rest.vrl.
+
+groups = r'^(?:GROUPS)$'  # properties that are objects
+
+if layer == \"signinlogs\" {
+  .azure.signinlogs.properties = compact({
+";
+
+/// `overlays/elastic/20_sign_in_properties.vrl`.
+pub fn elastic_sign_in(catalogue: &Catalogue) -> String {
+    let further: Vec<Property> = catalogue
+        .elastic
+        .iter()
+        .filter_map(|field| {
+            Some(Property {
+                name: field.graph.clone()?,
+                sort: field.sort,
+                of: vec![Kind::SignIn],
+                beta: false,
+                by: None,
+            })
+        })
+        .collect();
+    let own = |property: &&Property| further.iter().all(|there| there.name != property.name);
+    let listed = catalogue
+        .properties
+        .iter()
+        .filter(|property| property.of.contains(&Kind::SignIn));
+    let all: Vec<&Property> = further.iter().chain(listed.filter(own)).collect();
+    let mut groups: Vec<&str> = all
+        .iter()
+        .filter_map(|property| Some(property.name.split_once('.')?.0))
+        .collect();
+    groups.dedup();
+    let mut text = ELASTIC_HEAD.replace("GROUPS", &groups.join("|"));
+    let style = Style {
+        from: "taken",
+        name: elastic_name,
+        time: None,
+        elastic: true,
+    };
+    group(&mut text, &all, "", 4, &style);
+    text.push_str("  })\n}\n");
+    text
 }
 
 /// Elastic's spelling of a property's name: `riskLevelDuringSignIn` is `risk_level_during_signin`.

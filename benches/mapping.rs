@@ -9,7 +9,7 @@ use std::{hint::black_box, time::Instant};
 use chrono::DateTime;
 use serde_json::{Value, json};
 use vector_entra_id::{
-    ecs::{Program, Source, bundle},
+    ecs::{Program, Source, bundle, tables::Tables},
     emulator::records,
     stream::Stream,
 };
@@ -28,7 +28,7 @@ struct Contender {
 impl Contender {
     fn new(name: &'static str, sources: &[Source]) -> Self {
         let begun = Instant::now();
-        let program = Program::compile(sources).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let program = Program::compile(sources, &Tables::default()).unwrap_or_else(|error| panic!("{name}: {error}"));
         println!("{name}: compiled in {:.0?}", begun.elapsed());
         Self {
             name,

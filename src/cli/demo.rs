@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     config::{self, Collect, Config, Limit, Limits},
-    ecs::{EcsFile, Mapper},
+    ecs::{EcsFile, Mapper, bundle, tables::Tables},
     emulator::{App, Plan, Server, Service, Tenant, Throttle, records},
     graph::{Cloud, SecretSource},
     state::State,
@@ -63,7 +63,7 @@ async fn play(args: &Demo) -> Result<(), Failure> {
     let started = Instant::now();
     let scratch = tempfile::tempdir()
         .map_err(|error| Failure::failed(format!("no temporary directory: {error}")))?;
-    let file = Mapper::new(&[])
+    let file = Mapper::new(&bundle::base(), &Tables::default())
         .map_err(Failure::failed)
         .and_then(|mapper| {
             EcsFile::create(&args.output, mapper).map_err(|error| {

@@ -7,12 +7,6 @@ use clap::Args;
 use super::Failure;
 
 #[derive(Args)]
-pub struct Test {
-    /// Vector configurations with `tests:`
-    files: Vec<PathBuf>,
-}
-
-#[derive(Args)]
 pub struct Check {
     /// Configuration
     #[arg(long, value_name = "FILE")]

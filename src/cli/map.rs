@@ -3,13 +3,13 @@
 use std::{
     fs::File,
     io::{self, BufRead, BufReader, BufWriter, Write},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use clap::Args;
 
 use super::Failure;
-use crate::ecs::{Mapper, Source};
+use crate::ecs::{Mapper, Program, Source, bundle, tables::Tables, vector_config::VectorConfig};
 
 #[derive(Args)]
 pub struct Map {
@@ -17,18 +17,30 @@ pub struct Map {
     #[arg(long = "program", value_name = "FILE")]
     programs: Vec<PathBuf>,
 
+    /// What follows the mapping: sekoia, elastic, geoip-city, geoip-asn, directory, tor,
+    /// threat-list, or a VRL file of your own; repeat it for several, in order
+    #[arg(long, value_name = "NAME|FILE")]
+    with: Vec<String>,
+
+    /// Vector configuration whose `enrichment_tables` the programs read
+    #[arg(long, value_name = "FILE")]
+    tables: Option<PathBuf>,
+
+    /// Take the input as records of Azure Event Hubs: what Vector's kafka source hands on
+    #[arg(long)]
+    event_hubs: bool,
+
     /// NDJSON to read: Graph records or events of the source, one a line [default: standard input]
     file: Option<PathBuf>,
 }
 
 pub fn run(args: &Map) -> Result<(), Failure> {
-    let sources = args
-        .programs
-        .iter()
-        .map(|path| Source::read(path))
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(Failure::usage)?;
-    let mut mapper = Mapper::new(&sources).map_err(Failure::usage)?;
+    let tables = tables(args.tables.as_deref())?;
+    let mut mapper = Mapper::new(&program(args)?, &tables).map_err(Failure::usage)?;
+    if args.event_hubs {
+        let normaliser = bundle::sources(bundle::EVENT_HUBS);
+        mapper.before(Program::compile(&normaliser, &tables).map_err(Failure::usage)?);
+    }
     if let Some(warnings) = mapper.warnings() {
         eprintln!("{warnings}");
     }
@@ -58,4 +70,37 @@ pub fn run(args: &Map) -> Result<(), Failure> {
         );
     }
     Ok(())
+}
+
+/// The files that make the program: the given ones or the bundled base, and what follows.
+fn program(args: &Map) -> Result<Vec<Source>, Failure> {
+    let mut sources = if args.programs.is_empty() {
+        bundle::base()
+    } else {
+        args.programs
+            .iter()
+            .map(|path| Source::read(path).map_err(Failure::usage))
+            .collect::<Result<_, _>>()?
+    };
+    for name in &args.with {
+        match bundle::addition(name) {
+            Some(files) => sources.extend(bundle::sources(files)),
+            None => sources.push(Source::read(Path::new(name)).map_err(|error| {
+                let names: Vec<&str> = bundle::ADDITIONS.iter().map(|(name, _)| *name).collect();
+                Failure::usage(format!(
+                    "--with {name}: {error}; it is a VRL file or one of {}",
+                    names.join(", ")
+                ))
+            })?),
+        }
+    }
+    Ok(sources)
+}
+
+fn tables(config: Option<&Path>) -> Result<Tables, Failure> {
+    let Some(path) = config else {
+        return Ok(Tables::default());
+    };
+    let config = VectorConfig::read(&[path.to_path_buf()]).map_err(Failure::usage)?;
+    Tables::load(&config.enrichment_tables).map_err(Failure::usage)
 }

@@ -9,6 +9,7 @@ mod run;
 mod signals;
 mod source;
 mod status;
+mod test;
 mod vrl;
 
 use std::{
@@ -36,8 +37,8 @@ enum Command {
     Demo(demo::Demo),
     /// Map Graph records or source events (NDJSON) to ECS documents
     Map(map::Map),
-    /// Run the `tests:` of Vector configurations (not there yet)
-    Test(later::Test),
+    /// Run the `tests:` of Vector configurations
+    Test(test::Test),
     /// Check configuration, credentials and delivery (not there yet)
     Check(later::Check),
     /// Collect history (not there yet)
@@ -109,7 +110,7 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Map(args) => map::run(&args),
-        Command::Test(_) => later::not_yet("test"),
+        Command::Test(args) => test::run(&args),
         Command::Check(_) => later::not_yet("check"),
         Command::Backfill(_) => later::not_yet("backfill"),
         Command::Status(args) => status::run(&args),

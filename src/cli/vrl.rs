@@ -15,7 +15,7 @@ pub struct Vrl {
 }
 
 pub fn run(args: &Vrl) -> Result<(), Failure> {
-    for (name, text) in bundle::BASE {
+    for (name, text) in bundle::all() {
         let path = args.output.join(name);
         let failed = |error| Failure::failed(format!("cannot write {}: {error}", path.display()));
         if let Some(dir) = path.parent() {

@@ -4,28 +4,26 @@ use chrono::Utc;
 use serde_json::json;
 use vrl::value::Value;
 
-use super::{Program, ProgramError, Source};
+use super::{Program, ProgramError, Source, tables::Tables};
 
 /// A program at work, with a count of what it could not map.
 pub struct Mapper {
+    /// What an event goes through before the mapping.
+    before: Option<Program>,
     program: Program,
     /// Documents of kind `pipeline_error` so far, the mapping's own and those of a failing program.
     pub pipeline_errors: u64,
 }
 
 impl Mapper {
-    /// A mapper over the given files, or over the bundled base when there are none.
+    /// A mapper over the given files; `tables` are those that they may name.
     ///
     /// # Errors
     /// As [`Program::compile`].
-    pub fn new(sources: &[Source]) -> Result<Self, ProgramError> {
-        let program = if sources.is_empty() {
-            Program::compile(&super::bundle::base())?
-        } else {
-            Program::compile(sources)?
-        };
+    pub fn new(sources: &[Source], tables: &Tables) -> Result<Self, ProgramError> {
         Ok(Self {
-            program,
+            before: None,
+            program: Program::compile(sources, tables)?,
             pipeline_errors: 0,
         })
     }
@@ -36,29 +34,51 @@ impl Mapper {
         self.program.warnings()
     }
 
+    /// Lets each event go through a program of its own first, as a transform before the mapping
+    /// would.
+    pub fn before(&mut self, program: Program) {
+        self.before = Some(program);
+    }
+
     /// Maps one line. There is always at least one document: a line that the program fails on
-    /// becomes a `pipeline_error` with the line in `message`.
+    /// becomes a `pipeline_error` with the line in `message`. (A line of Event Hubs holds as many
+    /// records as it holds, also none.)
     pub fn map(&mut self, line: &str) -> Vec<String> {
-        let documents = match self.program.run(event(line)) {
+        let Some(before) = &mut self.before else {
+            return self.map_event(line, event(line));
+        };
+        match before.run(event(line)) {
+            Ok(events) => events
+                .into_iter()
+                .flat_map(|event| self.map_event(line, event))
+                .collect(),
+            Err(reason) => vec![self.written(line, failed(line, &reason))],
+        }
+    }
+
+    fn map_event(&mut self, line: &str, event: Value) -> Vec<String> {
+        let documents = match self.program.run(event) {
             Ok(documents) if !documents.is_empty() => documents,
             Ok(_) => vec![failed(line, "the VRL program left no document")],
             Err(reason) => vec![failed(line, &format!("the VRL program failed: {reason}"))],
         };
         documents
             .into_iter()
-            .map(|document| {
-                if is_pipeline_error(&document) {
-                    self.pipeline_errors += 1;
-                }
-                // A VRL value holds no map with other keys than text and no foreign types, so
-                // writing it can only fail on a float that JSON does not know.
-                serde_json::to_string(&document).unwrap_or_else(|error| {
-                    self.pipeline_errors += 1;
-                    let reason = format!("the document cannot be written as JSON: {error}");
-                    failed(line, &reason).to_string()
-                })
-            })
+            .map(|document| self.written(line, document))
             .collect()
+    }
+
+    fn written(&mut self, line: &str, document: Value) -> String {
+        if is_pipeline_error(&document) {
+            self.pipeline_errors += 1;
+        }
+        // A VRL value holds no map with other keys than text and no foreign types, so writing it
+        // can only fail on a float that JSON does not know.
+        serde_json::to_string(&document).unwrap_or_else(|error| {
+            self.pipeline_errors += 1;
+            let reason = format!("the document cannot be written as JSON: {error}");
+            failed(line, &reason).to_string()
+        })
     }
 }
 
@@ -96,7 +116,7 @@ mod tests {
         Mapper::new(&[Source {
             name: "test.vrl".into(),
             text: program.into(),
-        }])
+        }], &Tables::default())
         .unwrap()
     }
 

@@ -7,7 +7,10 @@ pub mod bundle;
 mod file;
 mod mapper;
 mod program;
+pub mod tables;
+pub mod unit_test;
+pub mod vector_config;
 
 pub use file::{EcsFile, Written};
 pub use mapper::Mapper;
-pub use program::{Program, ProgramError, Source};
+pub use program::{Event, Program, ProgramError, Source};

@@ -3,10 +3,15 @@
 use std::path::Path;
 
 use vrl::{
-    compiler::{CompileConfig, Program as Compiled, TargetValue, TimeZone, runtime::Runtime},
+    compiler::{
+        CompileConfig, Program as Compiled, TargetValue, TimeZone, TypeState,
+        runtime::{Runtime, Terminate},
+    },
     diagnostic::{DiagnosticList, Formatter},
     value::{Secrets, Value},
 };
+
+use super::tables::Tables;
 
 /// One VRL file: its name for messages, and its text.
 #[derive(Clone, Debug)]
@@ -29,6 +34,32 @@ impl Source {
             name: path.display().to_string(),
             text,
         })
+    }
+}
+
+/// An event as Vector passes it on, `.` and `%` in VRL.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Event {
+    pub value: Value,
+    pub metadata: Value,
+}
+
+impl From<Value> for Event {
+    fn from(value: Value) -> Self {
+        Self {
+            value,
+            metadata: Value::Object(Default::default()),
+        }
+    }
+}
+
+impl From<Event> for TargetValue {
+    fn from(event: Event) -> Self {
+        Self {
+            value: event.value,
+            metadata: event.metadata,
+            secrets: Secrets::default(),
+        }
     }
 }
 
@@ -55,22 +86,26 @@ pub struct Program {
 
 impl Program {
     /// Joins the sources in their order with a line break between them and compiles the result,
-    /// as Vector does with `remap.files` (vector v0.57.0, src/transforms/remap.rs).
+    /// as Vector does with `remap.files` (vector v0.57.0, src/transforms/remap.rs). `tables` are those
+    /// that its enrichment functions may name.
     ///
     /// # Errors
     /// [`ProgramError::Invalid`] with the file and line of the first fault and VRL's own text.
-    pub fn compile(sources: &[Source]) -> Result<Self, ProgramError> {
+    pub fn compile(sources: &[Source], tables: &Tables) -> Result<Self, ProgramError> {
         let text = sources
             .iter()
             .map(|source| source.text.as_str())
             .collect::<Vec<_>>()
             .join("\n");
-        let functions = vrl::stdlib::all();
+        let mut functions = Tables::functions();
+        functions.extend(vrl::stdlib::all());
+        let mut config = CompileConfig::default();
+        config.set_custom(tables.clone());
         let compiled = vrl::compiler::compile_with_state(
             &text,
             &functions,
-            &vrl::compiler::TypeState::default(),
-            CompileConfig::default(),
+            &TypeState::default(),
+            config,
         )
         .map_err(|list| ProgramError::Invalid {
             place: place(sources, &list),
@@ -100,22 +135,30 @@ impl Program {
     /// # Errors
     /// VRL's own text when the program aborted or failed; the event is then as good as unmapped.
     pub fn run(&mut self, event: Value) -> Result<Vec<Value>, String> {
-        let mut target = TargetValue {
-            value: event,
-            metadata: Value::Object(Default::default()),
-            secrets: Secrets::default(),
-        };
+        match self.resolve(Event::from(event)) {
+            Ok(Event {
+                value: Value::Array(documents),
+                ..
+            }) => Ok(documents),
+            Ok(event) => Ok(vec![event.value]),
+            Err(terminated) => Err(terminated.to_string()),
+        }
+    }
+
+    /// Runs the program over an event and its metadata.
+    ///
+    /// # Errors
+    /// How the program ended early.
+    pub fn resolve(&mut self, event: Event) -> Result<Event, Terminate> {
+        let mut target = TargetValue::from(event);
         let outcome = self
             .runtime
             .resolve(&mut target, &self.compiled, &self.timezone);
         self.runtime.clear();
-        match outcome {
-            Ok(_) => Ok(match target.value {
-                Value::Array(documents) => documents,
-                document => vec![document],
-            }),
-            Err(terminated) => Err(terminated.to_string()),
-        }
+        outcome.map(|_| Event {
+            value: target.value,
+            metadata: target.metadata,
+        })
     }
 }
 
@@ -157,7 +200,7 @@ mod tests {
     }
 
     fn mapped(sources: &[Source], event: &str) -> Result<Vec<String>, String> {
-        let mut program = Program::compile(sources).map_err(|error| error.to_string())?;
+        let mut program = Program::compile(sources, &Tables::default()).map_err(|error| error.to_string())?;
         let event: serde_json::Value = serde_json::from_str(event).unwrap();
         Ok(program
             .run(event.into())?
@@ -201,7 +244,7 @@ mod tests {
     #[test]
     fn variables_do_not_outlive_their_event() {
         let sources = [source("a", "if exists(.set) { .seen = true }")];
-        let mut program = Program::compile(&sources).unwrap();
+        let mut program = Program::compile(&sources, &Tables::default()).unwrap();
         let first = program.run(vrl::value!({"set": 1})).unwrap();
         let second = program.run(vrl::value!({})).unwrap();
         assert_eq!(first, [vrl::value!({"set": 1, "seen": true})]);

@@ -10,7 +10,7 @@ use std::{
 };
 
 use serde_json::Value;
-use vector_entra_id::ecs::Mapper;
+use vector_entra_id::ecs::{Mapper, bundle, tables::Tables};
 
 fn samples(part: &str) -> Option<PathBuf> {
     let root = match std::env::var_os("ENTRA_SAMPLES") {
@@ -107,7 +107,7 @@ fn the_founding_document_s_samples_are_reproduced_value_for_value() {
     let Some(seeds) = samples("seeds") else {
         return;
     };
-    let mut mapper = Mapper::new(&[]).unwrap();
+    let mut mapper = Mapper::new(&bundle::base(), &Tables::default()).unwrap();
     let mut compared = 0;
     for file in fs::read_dir(seeds).unwrap() {
         let text = fs::read_to_string(file.unwrap().path()).unwrap();
@@ -155,7 +155,7 @@ fn the_seed_parser_s_cases_differ_only_where_base_means_to() {
     let Some(cases) = samples("conformance/sekoia") else {
         return;
     };
-    let mut mapper = Mapper::new(&[]).unwrap();
+    let mut mapper = Mapper::new(&bundle::base(), &Tables::default()).unwrap();
     let mut unmeant = Vec::new();
     let mut compared = 0;
     for file in fs::read_dir(cases).unwrap() {
@@ -177,5 +177,5 @@ fn the_seed_parser_s_cases_differ_only_where_base_means_to() {
 
 #[test]
 fn the_bundled_program_compiles_without_a_warning() {
-    assert_eq!(Mapper::new(&[]).unwrap().warnings(), None);
+    assert_eq!(Mapper::new(&bundle::base(), &Tables::default()).unwrap().warnings(), None);
 }

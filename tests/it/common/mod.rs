@@ -1,6 +1,7 @@
 //! Shared set-up: an emulated tenant, a pipeline that listens, the binary as a process.
 
 mod emulated;
+pub mod mmdb;
 mod pipeline;
 mod process;
 

@@ -1,0 +1,183 @@
+//! `get_enrichment_table_record` and `find_enrichment_table_records`, with the parameters and errors
+//! that Vector 0.57 documents for them.
+
+use std::collections::BTreeMap;
+
+use vrl::{compiler::expression::Expr, prelude::*, value};
+
+use super::{Lookup, Tables};
+
+#[derive(Clone, Copy, Debug)]
+pub struct GetRecord;
+
+#[derive(Clone, Copy, Debug)]
+pub struct FindRecords;
+
+const PARAMETERS: &[Parameter] = &[
+    Parameter::required("table", kind::BYTES, "name of the table"),
+    Parameter::required("condition", kind::OBJECT, "what the row must hold"),
+    Parameter::optional("select", kind::ARRAY, "columns to keep"),
+    Parameter::optional("case_sensitive", kind::BOOLEAN, "true unless said otherwise"),
+    Parameter::optional("wildcard", kind::BYTES, "a cell that stands for any value"),
+];
+
+impl Function for GetRecord {
+    fn identifier(&self) -> &'static str {
+        "get_enrichment_table_record"
+    }
+
+    fn usage(&self) -> &'static str {
+        "Finds the one row of a table that holds all that is asked for."
+    }
+
+    fn category(&self) -> &'static str {
+        "Enrichment"
+    }
+
+    fn return_kind(&self) -> u16 {
+        kind::OBJECT
+    }
+
+    fn examples(&self) -> &'static [Example] {
+        &[]
+    }
+
+    fn parameters(&self) -> &'static [Parameter] {
+        PARAMETERS
+    }
+
+    fn compile(
+        &self,
+        state: &TypeState,
+        ctx: &mut FunctionCompileContext,
+        arguments: ArgumentList,
+    ) -> Compiled {
+        Ok(Call::compile(Wanted::One, state, ctx, &arguments)?.as_expr())
+    }
+}
+
+impl Function for FindRecords {
+    fn identifier(&self) -> &'static str {
+        "find_enrichment_table_records"
+    }
+
+    fn usage(&self) -> &'static str {
+        "Finds all rows of a table that hold what is asked for."
+    }
+
+    fn category(&self) -> &'static str {
+        "Enrichment"
+    }
+
+    fn return_kind(&self) -> u16 {
+        kind::ARRAY
+    }
+
+    fn examples(&self) -> &'static [Example] {
+        &[]
+    }
+
+    fn parameters(&self) -> &'static [Parameter] {
+        PARAMETERS
+    }
+
+    fn compile(
+        &self,
+        state: &TypeState,
+        ctx: &mut FunctionCompileContext,
+        arguments: ArgumentList,
+    ) -> Compiled {
+        Ok(Call::compile(Wanted::All, state, ctx, &arguments)?.as_expr())
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Wanted {
+    One,
+    All,
+}
+
+/// A call in a program.
+#[derive(Clone, Debug)]
+struct Call {
+    wanted: Wanted,
+    tables: Tables,
+    table: String,
+    condition: BTreeMap<KeyString, Expr>,
+    select: Option<Box<dyn Expression>>,
+    case_sensitive: bool,
+    wildcard: Option<Box<dyn Expression>>,
+}
+
+impl Call {
+    fn compile(
+        wanted: Wanted,
+        state: &TypeState,
+        ctx: &mut FunctionCompileContext,
+        arguments: &ArgumentList,
+    ) -> Result<Self, Box<dyn DiagnosticMessage>> {
+        let tables = ctx
+            .get_external_context::<Tables>()
+            .cloned()
+            .unwrap_or_default();
+        let names: Vec<Value> = tables.names().map(Value::from).collect();
+        let table = arguments.required_enum("table", &names, state)?;
+        let table = table.as_str().unwrap_or_default().into_owned();
+        let condition = arguments.required_object("condition")?;
+        let columns: Vec<KeyString> = condition.keys().cloned().collect();
+        if let Some(Err(reason)) = tables.get(&table).map(|table| table.check(&columns)) {
+            return Err(Box::new(ExpressionError::from(reason)));
+        }
+        let case_sensitive = arguments
+            .optional_literal("case_sensitive", state)?
+            .and_then(|value| value.as_boolean())
+            .unwrap_or(true);
+        Ok(Self {
+            wanted,
+            tables,
+            table,
+            condition,
+            select: arguments.optional("select"),
+            case_sensitive,
+            wildcard: arguments.optional("wildcard"),
+        })
+    }
+}
+
+impl FunctionExpression for Call {
+    fn resolve(&self, ctx: &mut Context) -> Resolved {
+        let mut condition = ObjectMap::new();
+        for (column, expression) in &self.condition {
+            condition.insert(column.clone(), expression.resolve(ctx)?);
+        }
+        let select = self.select.as_ref().map(|e| e.resolve(ctx)).transpose()?;
+        let select = select.map(VrlValueConvert::try_array).transpose()?;
+        let wildcard = self.wildcard.as_ref().map(|e| e.resolve(ctx)).transpose()?;
+        let lookup = Lookup {
+            condition: &condition,
+            select: select.as_deref(),
+            case_sensitive: self.case_sensitive,
+            wildcard: wildcard.as_ref(),
+        };
+        let table = self
+            .tables
+            .get(&self.table)
+            .ok_or_else(|| format!("there is no table {}", self.table))?;
+        let mut rows = table.find(&lookup)?;
+        match (self.wanted, rows.len()) {
+            (Wanted::All, _) => Ok(Value::Array(rows.into_iter().map(Value::Object).collect())),
+            (Wanted::One, 1) => Ok(rows.pop().map_or(value!(null), Value::Object)),
+            (Wanted::One, 0) => Err("No rows found".into()),
+            (Wanted::One, _) => Err("More than one row found".into()),
+        }
+    }
+
+    fn type_def(&self, _: &TypeState) -> TypeDef {
+        match self.wanted {
+            Wanted::One => TypeDef::object(Collection::any()).fallible(),
+            Wanted::All => {
+                TypeDef::array(Collection::from_unknown(Kind::object(Collection::any()))).fallible()
+            }
+        }
+    }
+}

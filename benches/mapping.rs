@@ -28,7 +28,8 @@ struct Contender {
 impl Contender {
     fn new(name: &'static str, sources: &[Source]) -> Self {
         let begun = Instant::now();
-        let program = Program::compile(sources, &Tables::default()).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let program = Program::compile(sources, &Tables::default())
+            .unwrap_or_else(|error| panic!("{name}: {error}"));
         println!("{name}: compiled in {:.0?}", begun.elapsed());
         Self {
             name,
@@ -153,7 +154,10 @@ fn drop_user_agents(record: &mut Value) {
     if let Some(browser) = record.pointer_mut("/deviceDetail/browser") {
         *browser = Value::Null;
     }
-    if let Some(details) = record.get_mut("additionalDetails").and_then(Value::as_array_mut) {
+    if let Some(details) = record
+        .get_mut("additionalDetails")
+        .and_then(Value::as_array_mut)
+    {
         details.retain(|detail| detail["key"] != "User-Agent");
     }
     if record["additionalInfo"].is_string() {

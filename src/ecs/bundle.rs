@@ -49,10 +49,8 @@ pub const ADDITIONS: [(&str, &[(&str, &str)]); 7] = [
 ];
 
 /// The normaliser for records from Azure Event Hubs, in a transform of its own before the mapping.
-pub const EVENT_HUBS: &[(&str, &str)] = &files![
-    "event_hubs/10_records.vrl",
-    "event_hubs/20_graph_shape.vrl",
-];
+pub const EVENT_HUBS: &[(&str, &str)] =
+    &files!["event_hubs/10_records.vrl", "event_hubs/20_graph_shape.vrl",];
 
 /// Every bundled file.
 pub fn all() -> impl Iterator<Item = &'static (&'static str, &'static str)> {

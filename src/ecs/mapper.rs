@@ -113,10 +113,13 @@ mod tests {
     use super::*;
 
     fn mapper(program: &str) -> Mapper {
-        Mapper::new(&[Source {
-            name: "test.vrl".into(),
-            text: program.into(),
-        }], &Tables::default())
+        Mapper::new(
+            &[Source {
+                name: "test.vrl".into(),
+                text: program.into(),
+            }],
+            &Tables::default(),
+        )
         .unwrap()
     }
 

@@ -101,16 +101,12 @@ impl Program {
         functions.extend(vrl::stdlib::all());
         let mut config = CompileConfig::default();
         config.set_custom(tables.clone());
-        let compiled = vrl::compiler::compile_with_state(
-            &text,
-            &functions,
-            &TypeState::default(),
-            config,
-        )
-        .map_err(|list| ProgramError::Invalid {
-            place: place(sources, &list),
-            diagnostics: Formatter::new(&text, list).to_string(),
-        })?;
+        let compiled =
+            vrl::compiler::compile_with_state(&text, &functions, &TypeState::default(), config)
+                .map_err(|list| ProgramError::Invalid {
+                    place: place(sources, &list),
+                    diagnostics: Formatter::new(&text, list).to_string(),
+                })?;
         let warnings = (!compiled.warnings.is_empty())
             .then(|| Formatter::new(&text, compiled.warnings).to_string());
         Ok(Self {
@@ -200,7 +196,8 @@ mod tests {
     }
 
     fn mapped(sources: &[Source], event: &str) -> Result<Vec<String>, String> {
-        let mut program = Program::compile(sources, &Tables::default()).map_err(|error| error.to_string())?;
+        let mut program =
+            Program::compile(sources, &Tables::default()).map_err(|error| error.to_string())?;
         let event: serde_json::Value = serde_json::from_str(event).unwrap();
         Ok(program
             .run(event.into())?

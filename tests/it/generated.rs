@@ -54,7 +54,10 @@ fn the_tables_of_addresses_for_the_tests_of_enrichment_are_these() {
     });
     stands(
         "tests/vrl/tables/geoip_city.mmdb",
-        mmdb::database("GeoLite2-City", &[("203.0.113.0/26", city.clone()), ("2001:db8:5::/48", city)]),
+        mmdb::database(
+            "GeoLite2-City",
+            &[("203.0.113.0/26", city.clone()), ("2001:db8:5::/48", city)],
+        ),
     );
     stands(
         "tests/vrl/tables/geoip_asn.mmdb",

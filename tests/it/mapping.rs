@@ -177,5 +177,10 @@ fn the_seed_parser_s_cases_differ_only_where_base_means_to() {
 
 #[test]
 fn the_bundled_program_compiles_without_a_warning() {
-    assert_eq!(Mapper::new(&bundle::base(), &Tables::default()).unwrap().warnings(), None);
+    assert_eq!(
+        Mapper::new(&bundle::base(), &Tables::default())
+            .unwrap()
+            .warnings(),
+        None
+    );
 }

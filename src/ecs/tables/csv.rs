@@ -95,7 +95,9 @@ impl CsvTable {
             });
             rows.push(row.collect::<Result<Vec<Value>, _>>()?);
         }
-        let by_text = (0..columns.len()).map(|column| index(&rows, column)).collect();
+        let by_text = (0..columns.len())
+            .map(|column| index(&rows, column))
+            .collect();
         Ok(Self {
             columns,
             rows,
@@ -113,7 +115,10 @@ impl CsvTable {
         if missing.is_empty() {
             Ok(())
         } else {
-            Err(format!("field(s) {} missing from the table", missing.join(", ")))
+            Err(format!(
+                "field(s) {} missing from the table",
+                missing.join(", ")
+            ))
         }
     }
 
@@ -132,8 +137,10 @@ impl CsvTable {
         // Vector looks for the wildcard's rows only where no row holds the values themselves.
         let found = match (exact.is_empty(), lookup.wildcard) {
             (true, Some(wildcard)) => {
-                let any: Vec<(usize, &Value)> =
-                    asked.iter().map(|(column, _)| (*column, wildcard)).collect();
+                let any: Vec<(usize, &Value)> = asked
+                    .iter()
+                    .map(|(column, _)| (*column, wildcard))
+                    .collect();
                 self.matching(&any, lookup.case_sensitive)
             }
             _ => exact,
@@ -196,12 +203,11 @@ fn equal(cell: &Value, asked: &Value, case_sensitive: bool) -> bool {
             return false;
         };
         let bound = |name: &str| range.get(name).and_then(Value::as_timestamp);
-        return bound("from").is_none_or(|from| from <= at) && bound("to").is_none_or(|to| at <= to);
+        return bound("from").is_none_or(|from| from <= at)
+            && bound("to").is_none_or(|to| at <= to);
     }
     match (cell.as_str(), asked.as_str()) {
-        (Some(cell), Some(asked)) if !case_sensitive => {
-            cell.to_lowercase() == asked.to_lowercase()
-        }
+        (Some(cell), Some(asked)) if !case_sensitive => cell.to_lowercase() == asked.to_lowercase(),
         _ => cell == asked && !cell.is_null(),
     }
 }

@@ -17,7 +17,11 @@ const PARAMETERS: &[Parameter] = &[
     Parameter::required("table", kind::BYTES, "name of the table"),
     Parameter::required("condition", kind::OBJECT, "what the row must hold"),
     Parameter::optional("select", kind::ARRAY, "columns to keep"),
-    Parameter::optional("case_sensitive", kind::BOOLEAN, "true unless said otherwise"),
+    Parameter::optional(
+        "case_sensitive",
+        kind::BOOLEAN,
+        "true unless said otherwise",
+    ),
     Parameter::optional("wildcard", kind::BYTES, "a cell that stands for any value"),
 ];
 

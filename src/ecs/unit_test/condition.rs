@@ -40,13 +40,9 @@ impl Check {
         functions.extend(vrl::stdlib::all());
         let mut config = CompileConfig::default();
         config.set_read_only();
-        let compiled = vrl::compiler::compile_with_state(
-            source,
-            &functions,
-            &TypeState::default(),
-            config,
-        )
-        .map_err(|list| format!("it does not compile\n{}", Formatter::new(source, list)))?;
+        let compiled =
+            vrl::compiler::compile_with_state(source, &functions, &TypeState::default(), config)
+                .map_err(|list| format!("it does not compile\n{}", Formatter::new(source, list)))?;
         if !compiled.program.final_type_info().result.is_boolean() {
             return Err("a condition says true or false; this one ends in another value".into());
         }

@@ -20,7 +20,10 @@ pub fn event(input: &Input, tables: &Tables) -> Result<Event, String> {
             Ok(log(value))
         }
         "log" => {
-            let fields = input.log_fields.as_ref().ok_or_else(|| lacks("log_fields"))?;
+            let fields = input
+                .log_fields
+                .as_ref()
+                .ok_or_else(|| lacks("log_fields"))?;
             let mut event = log("");
             for (name, value) in fields {
                 let path = parse_target_path(name)
@@ -46,7 +49,9 @@ pub fn event(input: &Input, tables: &Tables) -> Result<Event, String> {
                 .map_err(|ended| format!("the input's source failed: {ended}"))
         }
         "metric" => Err("inputs of type `metric` are for Vector alone; run `vector test`".into()),
-        other => Err(format!("an input's type is `raw`, `log` or `vrl`, not `{other}`")),
+        other => Err(format!(
+            "an input's type is `raw`, `log` or `vrl`, not `{other}`"
+        )),
     }
 }
 

@@ -94,7 +94,10 @@ impl Suite {
         let mut waiting = Vec::new();
         for input in test.inputs() {
             if !self.config.transforms.contains_key(&input.insert_at) {
-                return Err(format!("there is no transform `{}` to insert at", input.insert_at));
+                return Err(format!(
+                    "there is no transform `{}` to insert at",
+                    input.insert_at
+                ));
             }
             if !needed.contains(&input.insert_at) {
                 return Err(format!(
@@ -154,7 +157,11 @@ impl Suite {
             .collect();
         loop {
             let before: BTreeSet<String> = transform::outputs(&self.config.transforms)
-                .filter(|output| self.consumers(output).iter().any(|next| needed.contains(next)))
+                .filter(|output| {
+                    self.consumers(output)
+                        .iter()
+                        .any(|next| needed.contains(next))
+                })
                 .map(|output| owner(&output, &self.config))
                 .collect();
             if before.is_subset(&needed) {
@@ -175,8 +182,7 @@ fn owner(output: &str, config: &VectorConfig) -> String {
 
 /// Whether an entry of `inputs:`, a name or a pattern, means this output.
 fn takes(input: &str, output: &str) -> bool {
-    input == output
-        || glob::Pattern::new(input).is_ok_and(|pattern| pattern.matches(output))
+    input == output || glob::Pattern::new(input).is_ok_and(|pattern| pattern.matches(output))
 }
 
 /// Outputs that extract from the same places are checked as one; a condition holds when any of the
@@ -186,7 +192,11 @@ fn check(test: &Test, arrived: &BTreeMap<String, Vec<Event>>) -> Vec<String> {
     let mut numbers: BTreeMap<&[String], usize> = BTreeMap::new();
     for output in &test.outputs {
         let number = numbers.entry(&output.extract_from.0).or_default();
-        failures.extend(check_output(output, *number, &events(&output.extract_from, arrived)));
+        failures.extend(check_output(
+            output,
+            *number,
+            &events(&output.extract_from, arrived),
+        ));
         *number += 1;
     }
     for name in &test.no_outputs_from {
@@ -201,10 +211,7 @@ fn check(test: &Test, arrived: &BTreeMap<String, Vec<Event>>) -> Vec<String> {
     failures
 }
 
-fn events<'a>(
-    from: &OneOrMany,
-    arrived: &'a BTreeMap<String, Vec<Event>>,
-) -> Vec<&'a Event> {
+fn events<'a>(from: &OneOrMany, arrived: &'a BTreeMap<String, Vec<Event>>) -> Vec<&'a Event> {
     from.0
         .iter()
         .filter_map(|name| arrived.get(name))
@@ -242,7 +249,9 @@ fn check_output(output: &Output, number: usize, events: &[&Event]) -> Vec<String
             }
         };
         if let Some(reason) = failed {
-            failures.push(format!("check {number} of `{from}`, condition {place}: {reason}"));
+            failures.push(format!(
+                "check {number} of `{from}`, condition {place}: {reason}"
+            ));
         }
     }
     if !failures.is_empty() {

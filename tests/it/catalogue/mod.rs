@@ -1,6 +1,8 @@
 //! The catalogue of fields, `vrl/catalogue.yaml`, and what is generated from it: the lists in the VRL,
 //! the index templates, a page of the docs. The check of types over mapped documents is here too.
 
+#![allow(dead_code)] // the templates, the page and the check of types use the rest
+
 pub mod vrl;
 
 use std::path::{Path, PathBuf};
@@ -179,7 +181,10 @@ impl Catalogue {
             .filter(|property| property.of.contains(&Kind::SignIn))
             .map(|property| {
                 (
-                    format!("azure.signinlogs.properties.{}", vrl::elastic_name(&property.name)),
+                    format!(
+                        "azure.signinlogs.properties.{}",
+                        vrl::elastic_name(&property.name)
+                    ),
                     property.sort,
                 )
             })

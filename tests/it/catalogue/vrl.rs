@@ -65,7 +65,13 @@ pub struct Style {
 }
 
 /// Writes the lines for the properties below `prefix`, groups within their own braces.
-pub fn group(text: &mut String, properties: &[&Property], prefix: &str, indent: usize, style: &Style) {
+pub fn group(
+    text: &mut String,
+    properties: &[&Property],
+    prefix: &str,
+    indent: usize,
+    style: &Style,
+) {
     let margin = " ".repeat(indent);
     let mut groups: Vec<&str> = Vec::new();
     for property in properties {

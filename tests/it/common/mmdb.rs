@@ -95,7 +95,9 @@ fn encode(out: &mut Vec<u8>, value: &Value) {
             out.extend(number.as_f64().unwrap().to_be_bytes());
         }
         Value::Number(number) => {
-            let bytes = u32::try_from(number.as_u64().unwrap()).unwrap().to_be_bytes();
+            let bytes = u32::try_from(number.as_u64().unwrap())
+                .unwrap()
+                .to_be_bytes();
             control(out, 6, 4);
             out.extend(bytes);
         }

@@ -7,7 +7,7 @@ use std::fs;
 use serde_json::json;
 
 use crate::{
-    catalogue::{Catalogue, project, vrl},
+    catalogue::{Catalogue, page, project, templates, vrl},
     common::mmdb,
 };
 
@@ -36,6 +36,40 @@ fn the_list_of_properties_follows_the_catalogue() {
         "vrl/overlays/elastic/20_sign_in_properties.vrl",
         vrl::elastic_sign_in(&catalogue),
     );
+}
+
+#[test]
+fn the_index_templates_follow_the_catalogue() {
+    let catalogue = Catalogue::read();
+    stands(
+        "index-templates/component-entra-id.json",
+        templates::component(&catalogue.base()),
+    );
+    stands(
+        "index-templates/index-entra-id.json",
+        templates::index(&["entra-id-*"], "entra-id", false),
+    );
+    stands(
+        "index-templates/component-entra-id-elastic.json",
+        templates::component(&catalogue.elastic_with_ecs()),
+    );
+    stands(
+        "index-templates/index-entra-id-elastic.json",
+        templates::index(
+            &[
+                "logs-azure.signinlogs-*",
+                "logs-azure.auditlogs-*",
+                "logs-azure.identity_protection-*",
+            ],
+            "entra-id-elastic",
+            true,
+        ),
+    );
+}
+
+#[test]
+fn the_page_of_fields_follows_the_catalogue() {
+    stands("docs/fields.md", page::fields(&Catalogue::read()));
 }
 
 #[test]

@@ -16,4 +16,5 @@ mod mapping;
 mod real_vector;
 mod simulation;
 mod stopping;
+mod types;
 mod watching;

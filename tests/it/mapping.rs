@@ -1,4 +1,4 @@
-//! The base mapping against documents that others published.
+//! The mapping against documents that others published, and by its own tests in `tests/vrl`.
 //!
 //! The founding document's two samples and the cases of the seed's own parser are not part of the
 //! project. They are read from `ENTRA_SAMPLES`, or from `../shared` beside the project, where they
@@ -10,7 +10,11 @@ use std::{
 };
 
 use serde_json::Value;
-use vector_entra_id::ecs::{Mapper, bundle, tables::Tables};
+use vector_entra_id::ecs::{
+    Mapper, Source, bundle, tables::Tables, unit_test::Suite, vector_config::VectorConfig,
+};
+
+use crate::catalogue::project;
 
 fn samples(part: &str) -> Option<PathBuf> {
     let root = match std::env::var_os("ENTRA_SAMPLES") {
@@ -150,37 +154,122 @@ fn on_purpose(record: &Value, path: &str) -> bool {
     }
 }
 
+/// The cases of the seed's own parser: file, record, document.
+fn seed_parser_s_cases() -> Vec<(PathBuf, String, Value)> {
+    let Some(directory) = samples("conformance/sekoia") else {
+        return Vec::new();
+    };
+    let cases: Vec<_> = fs::read_dir(directory)
+        .unwrap()
+        .map(|file| {
+            let path = file.unwrap().path();
+            let mut case: Value =
+                serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
+            let record = case["input"]["message"].as_str().unwrap().to_owned();
+            (path, record, case["expected"].take())
+        })
+        .collect();
+    assert!(!cases.is_empty());
+    cases
+}
+
 #[test]
 fn the_seed_parser_s_cases_differ_only_where_base_means_to() {
-    let Some(cases) = samples("conformance/sekoia") else {
-        return;
-    };
     let mut mapper = Mapper::new(&bundle::base(), &Tables::default()).unwrap();
     let mut unmeant = Vec::new();
-    let mut compared = 0;
-    for file in fs::read_dir(cases).unwrap() {
-        let path = file.unwrap().path();
-        let case: Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
-        let text = case["input"]["message"].as_str().unwrap();
-        let record: Value = serde_json::from_str(text).unwrap();
-        for difference in differences(&mut mapper, &case["expected"], text) {
+    for (path, text, expected) in seed_parser_s_cases() {
+        let record: Value = serde_json::from_str(&text).unwrap();
+        for difference in differences(&mut mapper, &expected, &text) {
             let place = difference.split(':').next().unwrap();
             if !on_purpose(&record, place) {
                 unmeant.push(format!("{}: {difference}", path.display()));
             }
         }
-        compared += 1;
     }
     assert!(unmeant.is_empty(), "{unmeant:#?}");
-    assert!(compared > 0);
 }
 
 #[test]
-fn the_bundled_program_compiles_without_a_warning() {
-    assert_eq!(
-        Mapper::new(&bundle::base(), &Tables::default())
-            .unwrap()
-            .warnings(),
-        None
-    );
+fn overlay_sekoia_gives_the_seed_parser_s_documents_and_nothing_more() {
+    let mut mapper = Mapper::new(&layered(&["sekoia"]), &Tables::default()).unwrap();
+    for (path, text, expected) in seed_parser_s_cases() {
+        let document = map(&mut mapper, &text);
+        assert_eq!(sorted(&document), sorted(&expected), "{}", path.display());
+    }
+}
+
+/// Base and these additions.
+fn layered(additions: &[&str]) -> Vec<Source> {
+    let mut sources = bundle::base();
+    for name in additions {
+        sources.extend(bundle::sources(bundle::addition(name).unwrap()));
+    }
+    sources
+}
+
+#[test]
+fn the_bundled_programs_compile_without_a_warning() {
+    let tables = VectorConfig::read(&[project().join("tests/vrl/layers.yaml")]).unwrap();
+    let tables = Tables::load(&tables.enrichment_tables).unwrap();
+    let programs = [
+        layered(&[]),
+        layered(&["sekoia"]),
+        layered(&["elastic"]),
+        layered(&["geoip-city", "geoip-asn", "directory", "tor", "threat-list"]),
+        layered(&[
+            "geoip-city",
+            "geoip-asn",
+            "elastic",
+            "directory",
+            "tor",
+            "threat-list",
+        ]),
+        bundle::sources(bundle::EVENT_HUBS),
+    ];
+    for program in programs {
+        let mapper = Mapper::new(&program, &tables).unwrap();
+        assert_eq!(mapper.warnings(), None, "{:?}", program.last());
+    }
+}
+
+/// The tests of these files, all of which must pass.
+fn all_pass(files: &[&str]) {
+    let paths: Vec<PathBuf> = files
+        .iter()
+        .map(|file| project().join("tests/vrl").join(file))
+        .collect();
+    let config = VectorConfig::read(&paths).unwrap();
+    let tables = Tables::load(&config.enrichment_tables).unwrap();
+    let mut suite = Suite::new(config, tables);
+    assert!(!suite.is_empty());
+    for number in 0..suite.len() {
+        let verdict = suite.run(number);
+        assert!(
+            verdict.failures.is_empty(),
+            "{}\n{}",
+            verdict.name,
+            verdict.failures.join("\n")
+        );
+    }
+}
+
+#[test]
+fn the_tests_of_base_pass() {
+    all_pass(&[
+        "pipeline.yaml",
+        "base_sign_ins.yaml",
+        "base_audits.yaml",
+        "base_others.yaml",
+        "base_traps.yaml",
+    ]);
+}
+
+#[test]
+fn the_tests_of_the_normaliser_for_event_hubs_pass() {
+    all_pass(&["pipeline.yaml", "event_hubs.yaml"]);
+}
+
+#[test]
+fn the_tests_of_the_overlays_and_of_the_enrichment_pass() {
+    all_pass(&["layers.yaml", "pipeline.yaml", "enrichment.yaml"]);
 }

@@ -7,11 +7,14 @@ use vrl::{compiler::expression::Expr, prelude::*, value};
 
 use super::{Lookup, Tables};
 
+/// Which of the two functions.
 #[derive(Clone, Copy, Debug)]
-pub struct GetRecord;
-
-#[derive(Clone, Copy, Debug)]
-pub struct FindRecords;
+pub enum Find {
+    /// `get_enrichment_table_record`: the one row, or an error.
+    One,
+    /// `find_enrichment_table_records`: every row.
+    All,
+}
 
 const PARAMETERS: &[Parameter] = &[
     Parameter::required("table", kind::BYTES, "name of the table"),
@@ -25,13 +28,19 @@ const PARAMETERS: &[Parameter] = &[
     Parameter::optional("wildcard", kind::BYTES, "a cell that stands for any value"),
 ];
 
-impl Function for GetRecord {
+impl Function for Find {
     fn identifier(&self) -> &'static str {
-        "get_enrichment_table_record"
+        match self {
+            Self::One => "get_enrichment_table_record",
+            Self::All => "find_enrichment_table_records",
+        }
     }
 
     fn usage(&self) -> &'static str {
-        "Finds the one row of a table that holds all that is asked for."
+        match self {
+            Self::One => "Finds the one row of a table that holds all that is asked for.",
+            Self::All => "Finds all rows of a table that hold what is asked for.",
+        }
     }
 
     fn category(&self) -> &'static str {
@@ -39,7 +48,10 @@ impl Function for GetRecord {
     }
 
     fn return_kind(&self) -> u16 {
-        kind::OBJECT
+        match self {
+            Self::One => kind::OBJECT,
+            Self::All => kind::ARRAY,
+        }
     }
 
     fn examples(&self) -> &'static [Example] {
@@ -56,55 +68,14 @@ impl Function for GetRecord {
         ctx: &mut FunctionCompileContext,
         arguments: ArgumentList,
     ) -> Compiled {
-        Ok(Call::compile(Wanted::One, state, ctx, &arguments)?.as_expr())
+        Ok(Call::compile(*self, state, ctx, &arguments)?.as_expr())
     }
-}
-
-impl Function for FindRecords {
-    fn identifier(&self) -> &'static str {
-        "find_enrichment_table_records"
-    }
-
-    fn usage(&self) -> &'static str {
-        "Finds all rows of a table that hold what is asked for."
-    }
-
-    fn category(&self) -> &'static str {
-        "Enrichment"
-    }
-
-    fn return_kind(&self) -> u16 {
-        kind::ARRAY
-    }
-
-    fn examples(&self) -> &'static [Example] {
-        &[]
-    }
-
-    fn parameters(&self) -> &'static [Parameter] {
-        PARAMETERS
-    }
-
-    fn compile(
-        &self,
-        state: &TypeState,
-        ctx: &mut FunctionCompileContext,
-        arguments: ArgumentList,
-    ) -> Compiled {
-        Ok(Call::compile(Wanted::All, state, ctx, &arguments)?.as_expr())
-    }
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Wanted {
-    One,
-    All,
 }
 
 /// A call in a program.
 #[derive(Clone, Debug)]
 struct Call {
-    wanted: Wanted,
+    find: Find,
     tables: Tables,
     table: String,
     condition: BTreeMap<KeyString, Expr>,
@@ -115,7 +86,7 @@ struct Call {
 
 impl Call {
     fn compile(
-        wanted: Wanted,
+        find: Find,
         state: &TypeState,
         ctx: &mut FunctionCompileContext,
         arguments: &ArgumentList,
@@ -137,7 +108,7 @@ impl Call {
             .and_then(|value| value.as_boolean())
             .unwrap_or(true);
         Ok(Self {
-            wanted,
+            find,
             tables,
             table,
             condition,
@@ -168,18 +139,18 @@ impl FunctionExpression for Call {
             .get(&self.table)
             .ok_or_else(|| format!("there is no table {}", self.table))?;
         let mut rows = table.find(&lookup)?;
-        match (self.wanted, rows.len()) {
-            (Wanted::All, _) => Ok(Value::Array(rows.into_iter().map(Value::Object).collect())),
-            (Wanted::One, 1) => Ok(rows.pop().map_or(value!(null), Value::Object)),
-            (Wanted::One, 0) => Err("No rows found".into()),
-            (Wanted::One, _) => Err("More than one row found".into()),
+        match (self.find, rows.len()) {
+            (Find::All, _) => Ok(Value::Array(rows.into_iter().map(Value::Object).collect())),
+            (Find::One, 1) => Ok(rows.pop().map_or(value!(null), Value::Object)),
+            (Find::One, 0) => Err("No rows found".into()),
+            (Find::One, _) => Err("More than one row found".into()),
         }
     }
 
     fn type_def(&self, _: &TypeState) -> TypeDef {
-        match self.wanted {
-            Wanted::One => TypeDef::object(Collection::any()).fallible(),
-            Wanted::All => {
+        match self.find {
+            Find::One => TypeDef::object(Collection::any()).fallible(),
+            Find::All => {
                 TypeDef::array(Collection::from_unknown(Kind::object(Collection::any()))).fallible()
             }
         }

@@ -97,8 +97,8 @@ impl Tables {
     #[must_use]
     pub fn functions() -> Vec<Box<dyn Function>> {
         vec![
-            Box::new(functions::GetRecord),
-            Box::new(functions::FindRecords),
+            Box::new(functions::Find::One),
+            Box::new(functions::Find::All),
         ]
     }
 

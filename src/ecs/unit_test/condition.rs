@@ -19,7 +19,7 @@ use super::{
 
 /// A condition, compiled.
 pub enum Check {
-    Vrl { program: Program },
+    Vrl(Box<Program>),
     Always,
 }
 
@@ -46,9 +46,7 @@ impl Check {
         if !compiled.program.final_type_info().result.is_boolean() {
             return Err("a condition says true or false; this one ends in another value".into());
         }
-        Ok(Self::Vrl {
-            program: compiled.program,
-        })
+        Ok(Self::Vrl(Box::new(compiled.program)))
     }
 
     /// Whether the event meets it.
@@ -56,7 +54,7 @@ impl Check {
     /// # Errors
     /// Why not.
     pub fn holds(&mut self, event: &Event) -> Result<(), String> {
-        let Self::Vrl { program } = self else {
+        let Self::Vrl(program) = self else {
             return Ok(());
         };
         let mut event = TargetValue::from(event.clone());

@@ -1,8 +1,9 @@
 //! The catalogue of fields, `vrl/catalogue.yaml`, and what is generated from it: the lists in the VRL,
 //! the index templates, a page of the docs. The check of types over mapped documents is here too.
 
-#![allow(dead_code)] // the templates, the page and the check of types use the rest
-
+pub mod check;
+pub mod page;
+pub mod templates;
 pub mod vrl;
 
 use std::path::{Path, PathBuf};
@@ -59,7 +60,6 @@ pub enum Type {
     Ip,
     GeoPoint,
     Keywords,
-    Dates,
     Ips,
     Objects,
     Flattened,
@@ -122,7 +122,7 @@ impl Type {
             Self::Long => json!({"type": "long"}),
             Self::Float => json!({"type": "float"}),
             Self::Boolean => json!({"type": "boolean"}),
-            Self::Date | Self::Dates => json!({"type": "date"}),
+            Self::Date => json!({"type": "date"}),
             Self::Ip | Self::Ips => json!({"type": "ip"}),
             Self::GeoPoint => json!({"type": "geo_point"}),
             Self::Objects | Self::Flattened => {
@@ -167,29 +167,32 @@ impl Catalogue {
         properties.chain(fields).collect()
     }
 
-    /// Every field of overlay `elastic`, with its whole name. The properties of sign-ins are those of
-    /// the catalogue under Elastic's spelling.
-    pub fn elastic(&self) -> Vec<(String, Type)> {
-        let own: Vec<_> = self
+    /// Every field of a document of overlay `elastic`: its own, the properties of sign-ins under
+    /// Elastic's spelling, and what it has in common with base.
+    pub fn elastic_with_ecs(&self) -> Vec<(String, Type)> {
+        let mut fields: Vec<(String, Type)> = self
             .elastic
             .iter()
             .map(|field| (field.name.clone(), field.sort))
             .collect();
-        let sign_ins = self
+        let properties = self
             .properties
             .iter()
             .filter(|property| property.of.contains(&Kind::SignIn))
             .map(|property| {
-                (
-                    format!(
-                        "azure.signinlogs.properties.{}",
-                        vrl::elastic_name(&property.name)
-                    ),
-                    property.sort,
-                )
-            })
-            .filter(|(name, _)| own.iter().all(|(there, _)| there != name));
-        own.iter().cloned().chain(sign_ins).collect()
+                let name = vrl::elastic_name(&property.name);
+                (format!("azure.signinlogs.properties.{name}"), property.sort)
+            });
+        let ecs = self
+            .fields
+            .iter()
+            .map(|field| (field.name.clone(), field.sort));
+        for (name, sort) in properties.chain(ecs) {
+            if fields.iter().all(|(there, _)| *there != name) {
+                fields.push((name, sort));
+            }
+        }
+        fields
     }
 }
 

@@ -11,12 +11,13 @@ const HEAD: &str = "\
 # A value that cannot be told in its type is left to the raw text.
 #
 #   keyword   to_string(...) ?? null   numbers and booleans become text
-#   boolean   bool(...) ?? null
-#   long      int(...) ?? null
+#   boolean   true and false, also as text
+#   long      a whole number, also as text
 #   date      text as Graph writes it, where it has the form that an index takes
 #   lists     of texts, of objects: an element of another sort is left out, nulls stay
 
 date_form = r'^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-][0-9]{2}:[0-9]{2})$'
+whole = r'^-?[0-9]{1,18}$'
 time = \"\"  # when it happened, as Graph writes it
 ";
 
@@ -84,9 +85,9 @@ pub fn group(
             }
             groups.push(group_name);
             let path = format!("{prefix}{group_name}");
-            let _ = write!(
+            let _ = writeln!(
                 text,
-                "{margin}\"{}\": {{ if exists({}.{path}) {{ compact({{\n",
+                "{margin}\"{}\": {{ if exists({}.{path}) {{ compact({{",
                 (style.name)(group_name),
                 style.from
             );
@@ -109,13 +110,17 @@ fn line(text: &mut String, property: &Property, below: &str, margin: &str, style
     }
     let value = match property.sort {
         Type::Keyword | Type::LongText => format!("to_string(del({path})) ?? null"),
-        Type::Boolean => format!("bool(del({path})) ?? null"),
-        Type::Long => format!("int(del({path})) ?? null"),
+        Type::Boolean => format!(
+            "{{ flag = to_string(del({path})) ?? \"\"; if flag == \"true\" {{ true }} else if flag == \"false\" {{ false }} }}"
+        ),
+        Type::Long | Type::Float => format!(
+            "{{ number = to_string(del({path})) ?? \"\"; if match(number, whole) {{ to_int(number) ?? null }} }}"
+        ),
         Type::Date if style.time == Some(&property.name) => {
-            "{ if match(time, date_form) { time } }".into()
+            "{ if match(time, date_form) && is_timestamp(parse_timestamp(time, \"%+\") ?? null) { time } }".into()
         }
         Type::Date => format!(
-            "{{ date = to_string(del({path})) ?? \"\"; if match(date, date_form) {{ date }} }}"
+            "{{ date = to_string(del({path})) ?? \"\"; if match(date, date_form) && is_timestamp(parse_timestamp(date, \"%+\") ?? null) {{ date }} }}"
         ),
         Type::Keywords => format!(
             "{{
@@ -166,8 +171,6 @@ fn elastic_value(property: &Property, path: &str, margin: &str) -> Option<String
 {margin}  map_keys(object(item) ?? {{}}, recursive: true) -> |name| {{ downcase(replace(name, r'([a-z])([A-Z]+)', \"${{1}}_${{2}}\")) }}
 {margin}}}"
         )),
-        // A whole number is told in both types.
-        (_, Type::Float) => Some(format!("int(del({path})) ?? null")),
         _ => None,
     }
 }

@@ -17,6 +17,10 @@ pub struct Map {
     #[arg(long = "program", value_name = "FILE")]
     programs: Vec<PathBuf>,
 
+    /// VRL file of your own that stands before the mapping, in the same program; repeat it for several
+    #[arg(long, value_name = "FILE")]
+    before: Vec<PathBuf>,
+
     /// What follows the mapping: sekoia, elastic, geoip-city, geoip-asn, directory, tor,
     /// threat-list, or a VRL file of your own; repeat it for several, in order
     #[arg(long, value_name = "NAME|FILE")]
@@ -74,14 +78,12 @@ pub fn run(args: &Map) -> Result<(), Failure> {
 
 /// The files that make the program: the given ones or the bundled base, and what follows.
 fn program(args: &Map) -> Result<Vec<Source>, Failure> {
-    let mut sources = if args.programs.is_empty() {
-        bundle::base()
+    let mut sources = read(&args.before)?;
+    if args.programs.is_empty() {
+        sources.extend(bundle::base());
     } else {
-        args.programs
-            .iter()
-            .map(|path| Source::read(path).map_err(Failure::usage))
-            .collect::<Result<_, _>>()?
-    };
+        sources.extend(read(&args.programs)?);
+    }
     for name in &args.with {
         match bundle::addition(name) {
             Some(files) => sources.extend(bundle::sources(files)),
@@ -95,6 +97,13 @@ fn program(args: &Map) -> Result<Vec<Source>, Failure> {
         }
     }
     Ok(sources)
+}
+
+fn read(paths: &[PathBuf]) -> Result<Vec<Source>, Failure> {
+    paths
+        .iter()
+        .map(|path| Source::read(path).map_err(Failure::usage))
+        .collect()
 }
 
 fn tables(config: Option<&Path>) -> Result<Tables, Failure> {

@@ -26,6 +26,11 @@ pub fn run(args: &Test) -> Result<(), Failure> {
     let mut config = VectorConfig::read(&args.files).map_err(Failure::usage)?;
     if let Some(only) = &args.only {
         config.tests.retain(|test| test.name.contains(only));
+        if config.tests.is_empty() {
+            return Err(Failure::usage(format!(
+                "--only {only}: no test has that in its name"
+            )));
+        }
     }
     let tables = Tables::load(&config.enrichment_tables).map_err(Failure::usage)?;
     let mut suite = Suite::new(config, tables);
@@ -37,6 +42,9 @@ pub fn run(args: &Test) -> Result<(), Failure> {
     let mut failed = Vec::new();
     for number in 0..suite.len() {
         let verdict = suite.run(number);
+        for warning in suite.warnings() {
+            eprintln!("{warning}");
+        }
         let word = match (verdict.failures.is_empty(), colour) {
             (true, false) => "passed",
             (false, false) => "FAILED",

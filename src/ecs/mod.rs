@@ -5,6 +5,7 @@
 
 pub mod bundle;
 mod file;
+mod joined;
 mod mapper;
 mod program;
 pub mod tables;
@@ -13,4 +14,4 @@ pub mod vector_config;
 
 pub use file::{EcsFile, Written};
 pub use mapper::Mapper;
-pub use program::{Event, Program, ProgramError, Source};
+pub use program::{Event, Program, ProgramError, Source, reason};

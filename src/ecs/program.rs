@@ -4,14 +4,14 @@ use std::path::Path;
 
 use vrl::{
     compiler::{
-        CompileConfig, Program as Compiled, TargetValue, TimeZone, TypeState,
+        CompileConfig, ExpressionError, Program as Compiled, TargetValue, TimeZone, TypeState,
         runtime::{Runtime, Terminate},
     },
-    diagnostic::{DiagnosticList, Formatter},
-    value::{Secrets, Value},
+    diagnostic::{DiagnosticMessage, Note},
+    value::{ObjectMap, Secrets, Value},
 };
 
-use super::tables::Tables;
+use super::{joined::Joined, tables::Tables};
 
 /// One VRL file: its name for messages, and its text.
 #[derive(Clone, Debug)]
@@ -44,6 +44,28 @@ pub struct Event {
     pub metadata: Value,
 }
 
+impl Event {
+    /// The events that a program left: of an array one for each element, and what is no object as the
+    /// message of one (vector v0.57.0, src/transforms/remap.rs).
+    #[must_use]
+    pub fn split(self) -> Vec<Self> {
+        let values = match self.value {
+            Value::Array(values) => values,
+            value => vec![value],
+        };
+        values
+            .into_iter()
+            .map(|value| Self {
+                value: match value {
+                    Value::Object(_) => value,
+                    other => Value::Object(ObjectMap::from([("message".into(), other)])),
+                },
+                metadata: self.metadata.clone(),
+            })
+            .collect()
+    }
+}
+
 impl From<Value> for Event {
     fn from(value: Value) -> Self {
         Self {
@@ -71,8 +93,8 @@ pub enum ProgramError {
         path: String,
         source: std::io::Error,
     },
-    #[error("the VRL program does not compile; first at {place}\n{diagnostics}")]
-    Invalid { place: String, diagnostics: String },
+    #[error("the VRL program does not compile\n{diagnostics}")]
+    Invalid { diagnostics: String },
 }
 
 /// A compiled program and the state it runs with. Cheap to use from one thread; each thread
@@ -81,40 +103,37 @@ pub struct Program {
     compiled: Compiled,
     runtime: Runtime,
     timezone: TimeZone,
+    joined: Joined,
     warnings: Option<String>,
 }
 
 impl Program {
-    /// Joins the sources in their order with a line break between them and compiles the result,
-    /// as Vector does with `remap.files` (vector v0.57.0, src/transforms/remap.rs). `tables` are those
-    /// that its enrichment functions may name.
+    /// Compiles the sources, in their order, as one program. `tables` are those that its enrichment
+    /// functions may name.
     ///
     /// # Errors
-    /// [`ProgramError::Invalid`] with the file and line of the first fault and VRL's own text.
+    /// [`ProgramError::Invalid`] with each fault's file and line and VRL's own text.
     pub fn compile(sources: &[Source], tables: &Tables) -> Result<Self, ProgramError> {
-        let text = sources
-            .iter()
-            .map(|source| source.text.as_str())
-            .collect::<Vec<_>>()
-            .join("\n");
+        let joined = Joined::new(sources);
         let mut functions = Tables::functions();
         functions.extend(vrl::stdlib::all());
         let mut config = CompileConfig::default();
         config.set_custom(tables.clone());
+        let state = TypeState::default();
         let compiled =
-            vrl::compiler::compile_with_state(&text, &functions, &TypeState::default(), config)
-                .map_err(|list| ProgramError::Invalid {
-                    place: place(sources, &list),
-                    diagnostics: Formatter::new(&text, list).to_string(),
-                })?;
-        let warnings = (!compiled.warnings.is_empty())
-            .then(|| Formatter::new(&text, compiled.warnings).to_string());
+            vrl::compiler::compile_with_state(&joined.text(), &functions, &state, config).map_err(
+                |list| ProgramError::Invalid {
+                    diagnostics: joined.told(&list),
+                },
+            )?;
+        let warnings = (!compiled.warnings.is_empty()).then(|| joined.told(&compiled.warnings));
         Ok(Self {
             compiled: compiled.program,
             runtime: Runtime::default(),
             // Vector's own default is the machine's zone. Graph's times carry theirs, and a
             // document must not depend on where it was mapped.
             timezone: TimeZone::parse("UTC").unwrap_or_default(),
+            joined,
             warnings,
         })
     }
@@ -132,13 +151,15 @@ impl Program {
     /// VRL's own text when the program aborted or failed; the event is then as good as unmapped.
     pub fn run(&mut self, event: Value) -> Result<Vec<Value>, String> {
         match self.resolve(Event::from(event)) {
-            Ok(Event {
-                value: Value::Array(documents),
-                ..
-            }) => Ok(documents),
-            Ok(event) => Ok(vec![event.value]),
-            Err(terminated) => Err(terminated.to_string()),
+            Ok(event) => Ok(event.split().into_iter().map(|event| event.value).collect()),
+            Err(Terminate::Abort(error) | Terminate::Error(error)) => Err(self.told(&error)),
         }
+    }
+
+    /// Why the program ended early, with file and line.
+    #[must_use]
+    pub fn told(&self, error: &ExpressionError) -> String {
+        self.joined.located(&reason(error))
     }
 
     /// Runs the program over an event and its metadata.
@@ -158,30 +179,14 @@ impl Program {
     }
 }
 
-/// File and line of the first diagnostic, so that a fault in the third of five files is looked
-/// for there and not at a line of the joined text.
-fn place(sources: &[Source], list: &DiagnosticList) -> String {
-    let offset = list
-        .iter()
-        .flat_map(|diagnostic| diagnostic.labels())
-        .map(|label| label.span.start())
-        .next();
-    let Some(mut offset) = offset else {
-        return "the whole program".into();
-    };
-    for source in sources {
-        if offset <= source.text.len() {
-            let line = 1 + source
-                .text
-                .bytes()
-                .take(offset)
-                .filter(|b| *b == b'\n')
-                .count();
-            return format!("{}, line {line}", source.name);
-        }
-        offset -= source.text.len() + 1;
-    }
-    "the end of the program".into()
+/// Why a program ended early, in Vector's words: the message that the program gave, or VRL's own.
+#[must_use]
+pub fn reason(error: &ExpressionError) -> String {
+    let own = error.notes().into_iter().rev().find_map(|note| match note {
+        Note::UserErrorMessage(message) => Some(message),
+        _ => None,
+    });
+    own.unwrap_or_else(|| error.to_string())
 }
 
 #[cfg(test)]

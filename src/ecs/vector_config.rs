@@ -71,6 +71,9 @@ pub struct Remap {
     pub drop_on_abort: bool,
     #[serde(default)]
     pub reroute_dropped: bool,
+    /// Options that only Vector reads, or that are misspelt.
+    #[serde(flatten)]
+    pub others: BTreeMap<String, Json>,
 }
 
 #[derive(Clone, Debug, Deserialize)]

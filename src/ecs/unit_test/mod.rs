@@ -19,6 +19,9 @@ use super::{
     vector_config::{OneOrMany, Output, Test, VectorConfig},
 };
 
+/// The events at each output.
+type Arrived = BTreeMap<String, Vec<Event>>;
+
 /// What came of one test.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Verdict {
@@ -32,6 +35,7 @@ pub struct Suite {
     config: VectorConfig,
     runners: BTreeMap<String, Result<Runner, String>>,
     tables: Tables,
+    warnings: Vec<String>,
 }
 
 impl Suite {
@@ -42,6 +46,7 @@ impl Suite {
             config,
             runners: BTreeMap::new(),
             tables,
+            warnings: Vec::new(),
         }
     }
 
@@ -57,21 +62,32 @@ impl Suite {
         self.len() == 0
     }
 
+    /// What the compiler warned of since the last call: once for each transform.
+    pub fn warnings(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.warnings)
+    }
+
     /// Runs the test at this place and says what came of it.
     pub fn run(&mut self, number: usize) -> Verdict {
         let test = self.config.tests[number].clone();
-        let failures = match self.outputs(&test) {
-            Ok(arrived) => check(&test, &arrived),
-            Err(reason) => vec![reason],
-        };
+        let mut failures = Vec::new();
+        match self.outputs(&test) {
+            Ok((arrived, ended)) => {
+                failures = check(&test, &arrived);
+                if !failures.is_empty() {
+                    failures.extend(ended);
+                }
+            }
+            Err(reason) => failures.push(reason),
+        }
         Verdict {
             name: test.name,
             failures,
         }
     }
 
-    /// What arrives at each of the test's outputs.
-    fn outputs(&mut self, test: &Test) -> Result<BTreeMap<String, Vec<Event>>, String> {
+    /// What arrives at each of the test's outputs, and which programs ended early.
+    fn outputs(&mut self, test: &Test) -> Result<(Arrived, Vec<String>), String> {
         let asked: BTreeSet<&str> = test
             .outputs
             .iter()
@@ -107,10 +123,13 @@ impl Suite {
             }
             waiting.push((input.insert_at.clone(), input::event(input, &self.tables)?));
         }
-        let mut arrived: BTreeMap<String, Vec<Event>> = BTreeMap::new();
+        let mut arrived = Arrived::new();
+        let mut ended = Vec::new();
         waiting.reverse();
         while let Some((at, event)) = waiting.pop() {
-            for (output, event) in self.runner(&at)?.run(&at, event)? {
+            let left = self.runner(&at)?.run(&at, event);
+            ended.extend(left.ended);
+            for (output, event) in left.events {
                 for next in self.consumers(&output) {
                     if needed.contains(&next) {
                         waiting.push((next, event.clone()));
@@ -121,16 +140,29 @@ impl Suite {
                 }
             }
         }
-        Ok(arrived)
+        Ok((arrived, ended))
     }
 
+    /// The transform, compiled at its first use. Why it does not compile is told in full once.
     fn runner(&mut self, name: &str) -> Result<&mut Runner, String> {
-        let (transforms, tables) = (&self.config.transforms, &self.tables);
-        let runner = self.runners.entry(name.into()).or_insert_with(|| {
-            Runner::new(&transforms[name].kind, tables)
-                .map_err(|reason| format!("transform `{name}`: {reason}"))
-        });
-        runner.as_mut().map_err(|reason| reason.clone())
+        if !self.runners.contains_key(name) {
+            let runner = Runner::new(&self.config.transforms[name].kind, &self.tables);
+            if let Ok(Some(warnings)) = runner.as_ref().map(Runner::warnings) {
+                self.warnings
+                    .push(format!("transform `{name}`: {warnings}"));
+            }
+            let in_full = runner.as_ref().err().cloned();
+            let runner = runner.map_err(|_| format!("transform `{name}` failed as told above"));
+            self.runners.insert(name.into(), runner);
+            if let Some(reason) = in_full {
+                return Err(format!("transform `{name}`: {reason}"));
+            }
+        }
+        match self.runners.get_mut(name) {
+            Some(Ok(runner)) => Ok(runner),
+            Some(Err(reason)) => Err(reason.clone()),
+            None => Err(format!("there is no transform `{name}`")),
+        }
     }
 
     /// The transforms that take from this output.
@@ -187,7 +219,7 @@ fn takes(input: &str, output: &str) -> bool {
 
 /// Outputs that extract from the same places are checked as one; a condition holds when any of the
 /// events meets it.
-fn check(test: &Test, arrived: &BTreeMap<String, Vec<Event>>) -> Vec<String> {
+fn check(test: &Test, arrived: &Arrived) -> Vec<String> {
     let mut failures = Vec::new();
     let mut numbers: BTreeMap<&[String], usize> = BTreeMap::new();
     for output in &test.outputs {
@@ -211,7 +243,7 @@ fn check(test: &Test, arrived: &BTreeMap<String, Vec<Event>>) -> Vec<String> {
     failures
 }
 
-fn events<'a>(from: &OneOrMany, arrived: &'a BTreeMap<String, Vec<Event>>) -> Vec<&'a Event> {
+fn events<'a>(from: &OneOrMany, arrived: &'a Arrived) -> Vec<&'a Event> {
     from.0
         .iter()
         .filter_map(|name| arrived.get(name))

@@ -158,3 +158,51 @@ tests:
         ]
     );
 }
+
+#[test]
+fn a_program_that_ends_early_is_told_where_its_event_is_missed() {
+    let verdicts = verdicts(
+        "
+transforms:
+  strict: {type: remap, inputs: [], drop_on_error: true, source: \"x = 1\\n.n = to_int!(.message)\"}
+tests:
+  - name: missed
+    inputs: [{insert_at: strict, value: x}]
+    outputs: [{extract_from: strict, conditions: ['true']}]
+  - name: not missed
+    inputs: [{insert_at: strict, value: x}]
+    no_outputs_from: [strict]
+",
+    );
+    let [missed, not_missed] = verdicts.as_slice() else {
+        panic!("{verdicts:?}")
+    };
+    let expected = "no event came from `strict`\n`strict` dropped an event: \
+                    function call error for \"to_int\" in source, line 2: ";
+    assert!(missed.starts_with(expected), "{missed}");
+    assert_eq!(not_missed, "ok");
+}
+
+#[test]
+fn a_program_that_does_not_compile_is_told_in_full_once() {
+    let verdicts = verdicts(
+        "
+transforms:
+  wrong: {type: remap, inputs: [], source: '.n = nope(1)'}
+  misspelt: {type: remap, inputs: [], fils: [a.vrl]}
+tests:
+  - {name: a, inputs: [{insert_at: wrong, value: x}], outputs: [{extract_from: wrong}]}
+  - {name: b, inputs: [{insert_at: wrong, value: x}], outputs: [{extract_from: wrong}]}
+  - {name: c, inputs: [{insert_at: misspelt, value: x}], outputs: [{extract_from: misspelt}]}
+",
+    );
+    assert!(verdicts[0].contains("source, line 1:"), "{}", verdicts[0]);
+    assert_eq!(
+        verdicts[1..],
+        [
+            "transform `wrong` failed as told above",
+            "transform `misspelt`: it needs exactly one of `source`, `file` and `files` \
+             (it has `fils`)"
+        ]
+    );
+}

@@ -3,14 +3,13 @@
 use std::collections::BTreeMap;
 
 use vrl::{
-    compiler::{ExpressionError, runtime::Terminate},
-    diagnostic::{DiagnosticMessage, Note},
+    compiler::runtime::Terminate,
     value::{ObjectMap, Value},
 };
 
 use super::{
     super::{
-        Event, Program, Source,
+        Event, Program, Source, reason,
         tables::Tables,
         vector_config::{Remap, Transform, TransformKind},
     },
@@ -31,8 +30,23 @@ pub enum Runner {
     },
 }
 
-/// An event and the output that it leaves by: `name`, or `name.port`.
-pub type Left = Vec<(String, Event)>;
+/// What came of one event.
+#[derive(Default)]
+pub struct Left {
+    /// Events, and the output that each leaves by: `name`, or `name.port`.
+    pub events: Vec<(String, Event)>,
+    /// Why the transform's program ended early, and what became of the event.
+    pub ended: Option<String>,
+}
+
+impl Left {
+    fn by(output: impl Into<String>, event: Event) -> Self {
+        Self {
+            events: vec![(output.into(), event)],
+            ended: None,
+        }
+    }
+}
 
 /// Every output of these transforms.
 pub fn outputs(transforms: &BTreeMap<String, Transform>) -> impl Iterator<Item = String> {
@@ -100,36 +114,41 @@ impl Runner {
     }
 
     /// Runs it over one event.
-    ///
-    /// # Errors
-    /// None that a transform can have; they leave by its outputs.
-    pub fn run(&mut self, name: &str, event: Event) -> Result<Left, String> {
-        Ok(match self {
+    pub fn run(&mut self, name: &str, event: Event) -> Left {
+        match self {
             Self::Remap { program, options } => remap(name, program, options, event),
             Self::Filter(check) => match check.holds(&event) {
-                Ok(()) => vec![(name.into(), event)],
-                Err(_) => Vec::new(),
+                Ok(()) => Left::by(name, event),
+                Err(_) => Left::default(),
             },
             Self::Route {
                 routes,
                 unmatched,
                 first_only,
             } => {
-                let mut left = Vec::new();
+                let mut left = Left::default();
                 for (route, check) in routes {
                     if check.holds(&event).is_ok() {
-                        left.push((format!("{name}.{route}"), event.clone()));
+                        left.events.push((format!("{name}.{route}"), event.clone()));
                         if *first_only {
                             break;
                         }
                     }
                 }
-                if left.is_empty() && *unmatched {
-                    left.push((format!("{name}.{UNMATCHED}"), event));
+                if left.events.is_empty() && *unmatched {
+                    return Left::by(format!("{name}.{UNMATCHED}"), event);
                 }
                 left
             }
-        })
+        }
+    }
+
+    /// What the compiler warned of.
+    pub fn warnings(&self) -> Option<&str> {
+        match self {
+            Self::Remap { program, .. } => program.warnings(),
+            _ => None,
+        }
     }
 }
 
@@ -144,64 +163,57 @@ fn program(options: &Remap, tables: &Tables) -> Result<Program, String> {
             .iter()
             .map(|file| Source::read(file).map_err(|error| error.to_string()))
             .collect::<Result<_, _>>()?,
-        _ => return Err("it needs exactly one of `source`, `file` and `files`".into()),
+        _ => {
+            let foreign: Vec<&str> = options.others.keys().map(String::as_str).collect();
+            let foreign = match foreign.as_slice() {
+                [] => String::new(),
+                names => format!(" (it has `{}`)", names.join("`, `")),
+            };
+            return Err(format!(
+                "it needs exactly one of `source`, `file` and `files`{foreign}"
+            ));
+        }
     };
     Program::compile(&sources, tables).map_err(|error| error.to_string())
 }
 
 fn remap(name: &str, program: &mut Program, options: &Remap, event: Event) -> Left {
-    let (reason, dropped, error) = match program.resolve(event.clone()) {
+    let (word, dropped, error) = match program.resolve(event.clone()) {
         Ok(mapped) => {
-            return split(mapped)
-                .into_iter()
-                .map(|event| (name.to_owned(), event))
-                .collect();
+            let events = mapped.split().into_iter();
+            return Left {
+                events: events.map(|event| (name.to_owned(), event)).collect(),
+                ended: None,
+            };
         }
         Err(Terminate::Abort(error)) => ("abort", options.drop_on_abort, error),
         Err(Terminate::Error(error)) => ("error", options.drop_on_error, error),
     };
-    if !dropped {
-        return vec![(name.into(), event)];
-    }
-    if !options.reroute_dropped {
-        return Vec::new();
-    }
-    let mut event = event;
+    let (mut left, fate) = match (dropped, options.reroute_dropped) {
+        (false, _) => (Left::by(name, event), "passed an event on unmapped"),
+        (true, false) => (Left::default(), "dropped an event"),
+        (true, true) => {
+            let event = rerouted(name, event, word, reason(&error));
+            (
+                Left::by(format!("{name}.dropped"), event),
+                "sent an event to its output `dropped`",
+            )
+        }
+    };
+    left.ended = Some(format!("`{name}` {fate}: {}", program.told(&error)));
+    left
+}
+
+/// The event with what Vector says of a dropped one.
+fn rerouted(name: &str, mut event: Event, word: &str, message: String) -> Event {
     let mut why = ObjectMap::new();
-    why.insert("reason".into(), reason.into());
-    why.insert("message".into(), message(&error).into());
+    why.insert("reason".into(), word.into());
+    why.insert("message".into(), message.into());
     why.insert("component_id".into(), name.into());
     why.insert("component_type".into(), "remap".into());
     why.insert("component_kind".into(), "transform".into());
     event
         .value
         .insert(vrl::path!("metadata", "dropped"), Value::Object(why));
-    vec![(format!("{name}.dropped"), event)]
-}
-
-/// An array is an event for each element; what is no object becomes the message of one.
-fn split(event: Event) -> Vec<Event> {
-    let values = match event.value {
-        Value::Array(values) => values,
-        value => vec![value],
-    };
-    values
-        .into_iter()
-        .map(|value| Event {
-            value: match value {
-                Value::Object(_) => value,
-                other => Value::Object(ObjectMap::from([("message".into(), other)])),
-            },
-            metadata: event.metadata.clone(),
-        })
-        .collect()
-}
-
-/// The program's own message where it gave one.
-fn message(error: &ExpressionError) -> String {
-    let own = error.notes().into_iter().rev().find_map(|note| match note {
-        Note::UserErrorMessage(message) => Some(message),
-        _ => None,
-    });
-    own.unwrap_or_else(|| error.to_string())
+    event
 }

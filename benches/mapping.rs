@@ -71,6 +71,8 @@ fn main() {
             }],
         ),
         Contender::new("base", &bundle::base()),
+        Contender::new("base, sekoia", &with("sekoia")),
+        Contender::new("base, elastic", &with("elastic")),
     ];
     println!();
     for stream in Stream::ALL {
@@ -105,6 +107,13 @@ fn main() {
             }
         }
     }
+}
+
+fn with(overlay: &str) -> Vec<Source> {
+    let files = bundle::addition(overlay).expect("an overlay of the bundle");
+    let mut sources = bundle::base();
+    sources.extend(bundle::sources(files));
+    sources
 }
 
 fn texts(stream: Stream) -> Vec<String> {

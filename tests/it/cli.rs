@@ -3,6 +3,7 @@
 use std::{
     fs,
     io::Write,
+    path::Path,
     process::{Command, Output, Stdio},
 };
 
@@ -57,7 +58,6 @@ fn help_names_every_command_within_eighty_columns() {
 #[test]
 fn what_is_not_there_yet_says_so_and_exits_2() {
     for args in [
-        vec!["test"],
         vec!["check", "--config", "x"],
         vec!["backfill", "--config", "x", "--since", "7d"],
     ] {
@@ -124,6 +124,28 @@ fn map_with_a_program_that_does_not_compile_names_file_and_line() {
 }
 
 #[test]
+fn map_takes_files_before_and_after_the_mapping() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = dir.path().join(name);
+        fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let before = file(
+        "before.vrl",
+        ".message = replace(string!(.message), \"Ada\", \"Eve\")",
+    );
+    let after = file("after.vrl", ".own = user_name");
+    let output = run_with_input(
+        &["map", "--before", &before, "--with", &after],
+        r#"{"id":"1","createdDateTime":"2026-11-22T10:00:00Z","appId":"a","userDisplayName":"Ada"}"#,
+    );
+    let document: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(document["own"], "Eve");
+    assert!(output.stderr.is_empty(), "{}", text(&output.stderr));
+}
+
+#[test]
 fn a_reader_that_goes_away_is_no_error_for_map() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("many.ndjson");
@@ -144,10 +166,20 @@ fn the_bundled_files_written_out_map_as_the_bundle_does() {
     let output = run(&["vrl", "--output", dir.path().to_str().unwrap()]);
     assert_eq!(output.status.code(), Some(0));
     let files: Vec<&str> = text(&output.stdout).lines().collect();
-    assert!(!files.is_empty());
-    let mut args = vec!["map"];
-    for file in &files {
-        args.extend(["--program", file]);
+    let written = |directory: &str| -> Vec<&str> {
+        let directory = dir.path().join(directory);
+        let within = files
+            .iter()
+            .filter(|file| Path::new(file).starts_with(&directory));
+        within.copied().collect()
+    };
+    let mut base = vec!["map"];
+    for file in written("base") {
+        base.extend(["--program", file]);
+    }
+    let mut elastic = base.clone();
+    for file in written("overlays/elastic") {
+        elastic.extend(["--with", file]);
     }
     let record =
         r#"{"id":"1","activityDisplayName":"Add user","activityDateTime":"2026-11-22T10:00:00Z"}"#;
@@ -159,10 +191,15 @@ fn the_bundled_files_written_out_map_as_the_bundle_does() {
         }
         document
     };
-    let by_files = run_with_input(&args, record);
-    let by_bundle = run_with_input(&["map"], record);
-    assert_eq!(event(&by_files.stdout), event(&by_bundle.stdout));
-    assert!(by_files.stderr.is_empty(), "{}", text(&by_files.stderr));
+    for (files, bundle) in [
+        (base, vec!["map"]),
+        (elastic, vec!["map", "--with", "elastic"]),
+    ] {
+        let by_files = run_with_input(&files, record);
+        let by_bundle = run_with_input(&bundle, record);
+        assert_eq!(event(&by_files.stdout), event(&by_bundle.stdout));
+        assert!(by_files.stderr.is_empty(), "{}", text(&by_files.stderr));
+    }
 }
 
 #[test]

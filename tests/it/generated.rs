@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// Compares a file of the project, or writes it when asked to.
-fn stands(path: &str, text: impl AsRef<[u8]>) {
+pub fn stands(path: &str, text: impl AsRef<[u8]>) {
     let text = text.as_ref();
     let whole = project().join(path);
     if std::env::var_os("WRITE_GENERATED").is_some() {

@@ -271,5 +271,19 @@ fn the_tests_of_the_normaliser_for_event_hubs_pass() {
 
 #[test]
 fn the_tests_of_the_overlays_and_of_the_enrichment_pass() {
-    all_pass(&["layers.yaml", "pipeline.yaml", "enrichment.yaml"]);
+    all_pass(&[
+        "layers.yaml",
+        "pipeline.yaml",
+        "enrichment.yaml",
+        "overlay_sekoia.yaml",
+        "overlay_elastic_sign_ins.yaml",
+        "overlay_elastic_audits.yaml",
+        "overlay_elastic_risks.yaml",
+        "overlay_elastic_traps.yaml",
+    ]);
+}
+
+#[test]
+fn the_tests_of_the_example_extension_pass() {
+    all_pass(&["../../config-examples/acme/vector.yaml"]);
 }

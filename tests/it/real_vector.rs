@@ -16,7 +16,8 @@ use crate::{
     crash::first_missing,
 };
 
-fn there_is_vector() -> bool {
+/// Whether there is a Vector to try; says so where there is none.
+pub fn there_is_vector() -> bool {
     let there = Command::new("vector").arg("--version").output().is_ok();
     if !there {
         eprintln!("there is no `vector` on PATH; nothing was tried");

@@ -182,9 +182,10 @@ impl Layer {
             .run(&(stream, value, 0.0..1.2f64), |(stream, value, kept)| {
                 let text = value.to_string();
                 // Now and then cut short, as a broken line is.
-                let end = text.floor_char_boundary((text.len() as f64 * kept) as usize);
+                let length = (text.chars().count() as f64 * kept) as usize;
+                let start: String = text.chars().take(length).collect();
                 cell.borrow_mut()
-                    .check(stream.name(), &text[..end.min(text.len())])
+                    .check(stream.name(), &start)
                     .map_err(prop::test_runner::TestCaseError::fail)
             })
             .unwrap();

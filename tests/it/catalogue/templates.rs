@@ -29,11 +29,14 @@ pub fn component(fields: &[(String, Type)]) -> String {
     }))
 }
 
-/// An index template for these patterns, made of the component template.
+/// An index template for these patterns, made of the component template and of one that an operator may
+/// add for fields of their own.
 pub fn index(patterns: &[&str], component: &str, data_stream: bool) -> String {
+    let custom = format!("{component}@custom");
     let mut template = json!({
         "index_patterns": patterns,
-        "composed_of": [component],
+        "composed_of": [component, custom],
+        "ignore_missing_component_templates": [custom],
         "priority": 250,
         "template": {"settings": {"index": {"mapping": {"total_fields": {"limit": 1500}}}}},
         "_meta": {"description": "Microsoft Entra ID; generated from vrl/catalogue.yaml"},

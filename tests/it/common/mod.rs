@@ -1,5 +1,6 @@
 //! Shared set-up: an emulated tenant, a pipeline that listens, the binary as a process.
 
+pub mod diagnostic;
 mod emulated;
 pub mod mmdb;
 mod pipeline;

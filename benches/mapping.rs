@@ -71,8 +71,8 @@ fn main() {
             }],
         ),
         Contender::new("base", &bundle::base()),
-        Contender::new("base, sekoia", &with("sekoia")),
-        Contender::new("base, elastic", &with("elastic")),
+        Contender::new("base, sekoia", &bundle::layered(&["sekoia"])),
+        Contender::new("base, elastic", &bundle::layered(&["elastic"])),
     ];
     println!();
     for stream in Stream::ALL {
@@ -91,29 +91,19 @@ fn main() {
             }
             let mean = texts.iter().map(String::len).sum::<usize>() / texts.len();
             println!("{}{with}, {mean} bytes a record", stream.name());
-            let mut least = 0.0;
+            let alone = contenders[0].median();
             for contender in &mut contenders {
                 let median = contender.median();
                 contender.rounds.clear();
-                if least == 0.0 {
-                    least = median;
-                }
                 println!(
                     "  {:<20} {:>7.1} us  {:.2}",
                     contender.name,
                     median / 1000.0,
-                    median / least
+                    median / alone
                 );
             }
         }
     }
-}
-
-fn with(overlay: &str) -> Vec<Source> {
-    let files = bundle::addition(overlay).expect("an overlay of the bundle");
-    let mut sources = bundle::base();
-    sources.extend(bundle::sources(files));
-    sources
 }
 
 fn texts(stream: Stream) -> Vec<String> {

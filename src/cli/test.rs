@@ -40,9 +40,9 @@ pub fn run(args: &Test) -> Result<(), Failure> {
     let colour = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     super::print(&format!("Running {} tests\n", suite.len()))?;
     let mut failed = Vec::new();
-    for number in 0..suite.len() {
-        let verdict = suite.run(number);
-        for warning in suite.warnings() {
+    let all = suite.len();
+    for verdict in suite.run() {
+        for warning in &verdict.warnings {
             eprintln!("{warning}");
         }
         let word = match (verdict.failures.is_empty(), colour) {
@@ -56,7 +56,7 @@ pub fn run(args: &Test) -> Result<(), Failure> {
             failed.push(verdict);
         }
     }
-    report(suite.len(), &failed)
+    report(all, &failed)
 }
 
 fn report(all: usize, failed: &[Verdict]) -> Result<(), Failure> {

@@ -73,6 +73,17 @@ pub fn base() -> Vec<Source> {
     sources(&BASE)
 }
 
+/// The base mapping with these additions after it, ready to compile. A name that the bundle does not
+/// have adds nothing.
+#[must_use]
+pub fn layered(additions: &[&str]) -> Vec<Source> {
+    let mut layered = base();
+    for files in additions.iter().filter_map(|name| addition(name)) {
+        layered.extend(sources(files));
+    }
+    layered
+}
+
 /// Bundled files, ready to compile.
 #[must_use]
 pub fn sources(files: &[(&str, &str)]) -> Vec<Source> {

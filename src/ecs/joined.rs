@@ -39,7 +39,7 @@ impl Joined {
     }
 
     /// File and line of a place in the joined text.
-    fn place(&self, offset: usize) -> Option<String> {
+    pub fn place(&self, offset: usize) -> Option<String> {
         let (source, start) = self.source_at(offset)?;
         let before = source.text.bytes().take(offset - start);
         let line = 1 + before.filter(|byte| *byte == b'\n').count();
@@ -50,36 +50,67 @@ impl Joined {
     pub fn told(&self, list: &DiagnosticList) -> String {
         let mut told = String::new();
         for diagnostic in list.iter() {
-            let first = diagnostic.labels.first().map(|label| label.span.start());
-            let Some((source, start)) = first.and_then(|offset| self.source_at(offset)) else {
+            let span = diagnostic.labels.first().map(|label| label.span);
+            let Some((span, (source, start))) =
+                span.and_then(|span| Some((span, self.source_at(span.start())?)))
+            else {
                 let _ = write!(told, "{}", Formatter::new("", diagnostic.clone()));
                 continue;
             };
-            if let Some(place) = first.and_then(|offset| self.place(offset)) {
+            if let Some(place) = self.place(span.start()) {
                 let _ = write!(told, "\n{place}:");
             }
             let within = within(diagnostic.clone(), start, source.text.len());
             let _ = write!(told, "{}", Formatter::new(&source.text, within));
+            let name = source.text.get(span.start() - start..span.end() - start);
+            if let Some(name) = name.filter(|name| OF_VECTOR.contains(name)) {
+                let _ = write!(told, "\n`{name}` is a function that only Vector has");
+            }
         }
         told
     }
 
-    /// A message of a running program: where it names a place of the joined text, `at (12:34)`, file and
+    /// A message of a running program: where it names places of the joined text, `at (12:34)`, file and
     /// line instead.
     pub fn located(&self, message: &str) -> String {
-        let Some((before, rest)) = message.split_once(" at (") else {
-            return message.into();
-        };
-        let place = rest.split_once(')').and_then(|(span, after)| {
-            let (start, _) = span.split_once(':')?;
-            Some((self.place(start.parse().ok()?)?, after))
-        });
-        match place {
-            Some((place, after)) => format!("{before} in {place}{after}"),
-            None => message.into(),
+        let mut located = String::new();
+        let mut rest = message;
+        while let Some((before, after)) = rest.split_once(" at (") {
+            located.push_str(before);
+            let place = after.split_once(')').and_then(|(span, after)| {
+                let (start, _) = span.split_once(':')?;
+                Some((self.place(start.parse().ok()?)?, after))
+            });
+            match place {
+                Some((place, after)) => {
+                    let _ = write!(located, " in {place}");
+                    rest = after;
+                }
+                None => {
+                    located.push_str(" at (");
+                    rest = after;
+                }
+            }
         }
+        located + rest
     }
 }
+
+/// Functions that Vector adds to VRL's own (vector v0.57.0, lib/vector-vrl), and those of VRL that need a
+/// network.
+const OF_VECTOR: [&str; 11] = [
+    "get_secret",
+    "set_secret",
+    "remove_secret",
+    "set_semantic_meaning",
+    "parse_dnstap",
+    "get_vector_metric",
+    "find_vector_metrics",
+    "aggregate_vector_metrics",
+    "dns_lookup",
+    "reverse_dns",
+    "http_request",
+];
 
 /// The diagnostic with its places counted from `start`; what lies outside the file is left out.
 fn within(mut diagnostic: Diagnostic, start: usize, length: usize) -> Diagnostic {
@@ -128,6 +159,10 @@ mod tests {
         assert_eq!(
             joined().located("function call error for \"push\" at (15:20): expected array"),
             "function call error for \"push\" in second.vrl, line 2: expected array"
+        );
+        assert_eq!(
+            joined().located("error at (0:4): error at (8:10): expected array"),
+            "error in first.vrl, line 1: error in second.vrl, line 1: expected array"
         );
         for other in ["aborted", "at (x:y)", "look at (1"] {
             assert_eq!(joined().located(other), other);

@@ -45,41 +45,54 @@ impl Mapper {
     /// records as it holds, also none.)
     pub fn map(&mut self, line: &str) -> Vec<String> {
         let Some(before) = &mut self.before else {
-            return self.map_event(line, event(line));
+            return self.map_event(event(line));
         };
         match before.run(event(line)) {
             Ok(events) => events
                 .into_iter()
-                .flat_map(|event| self.map_event(line, event))
+                .flat_map(|event| self.map_event(event))
                 .collect(),
-            Err(reason) => vec![self.written(line, failed(line, &reason))],
+            Err(reason) => vec![self.failed(line, &program_failed(&reason))],
         }
     }
 
-    fn map_event(&mut self, line: &str, event: Value) -> Vec<String> {
+    fn map_event(&mut self, event: Value) -> Vec<String> {
+        let text = event.get(vrl::path!("message")).map(Value::to_string_lossy);
+        let text = text.unwrap_or_default().into_owned();
         let documents = match self.program.run(event) {
             Ok(documents) if !documents.is_empty() => documents,
-            Ok(_) => vec![failed(line, "the VRL program left no document")],
-            Err(reason) => vec![failed(line, &format!("the VRL program failed: {reason}"))],
+            Ok(_) => return vec![self.failed(&text, "the VRL program left no document")],
+            Err(reason) => return vec![self.failed(&text, &program_failed(&reason))],
         };
-        documents
-            .into_iter()
-            .map(|document| self.written(line, document))
-            .collect()
+        let written = documents.iter().map(|document| {
+            if is_pipeline_error(document) {
+                self.pipeline_errors += 1;
+            }
+            serde_json::to_string(document)
+        });
+        match written.collect::<Result<Vec<_>, _>>() {
+            Ok(written) => written,
+            Err(error) => {
+                let reason = format!("the document cannot be written as JSON: {error}");
+                vec![self.failed(&text, &reason)]
+            }
+        }
     }
 
-    fn written(&mut self, line: &str, document: Value) -> String {
-        if is_pipeline_error(&document) {
-            self.pipeline_errors += 1;
-        }
-        // A VRL value holds no map with other keys than text and no foreign types, so writing it
-        // can only fail on a float that JSON does not know.
-        serde_json::to_string(&document).unwrap_or_else(|error| {
-            self.pipeline_errors += 1;
-            let reason = format!("the document cannot be written as JSON: {error}");
-            failed(line, &reason).to_string()
+    fn failed(&mut self, text: &str, reason: &str) -> String {
+        self.pipeline_errors += 1;
+        json!({
+            "@timestamp": Utc::now(),
+            "message": text,
+            "event": { "kind": "pipeline_error" },
+            "error": { "message": reason },
         })
+        .to_string()
     }
+}
+
+fn program_failed(reason: &str) -> String {
+    format!("the VRL program failed: {reason}")
 }
 
 /// A source event as it is; anything else wrapped as the source would, so that bare Graph records
@@ -89,16 +102,6 @@ fn event(line: &str) -> Value {
         Ok(event) if event["message"].is_string() && event.get("id").is_none() => event.into(),
         _ => json!({ "message": line }).into(),
     }
-}
-
-fn failed(line: &str, reason: &str) -> Value {
-    json!({
-        "@timestamp": Utc::now(),
-        "message": line,
-        "event": { "kind": "pipeline_error" },
-        "error": { "message": reason },
-    })
-    .into()
 }
 
 fn is_pipeline_error(document: &Value) -> bool {

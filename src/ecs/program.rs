@@ -8,6 +8,8 @@ use vrl::{
         runtime::{Runtime, Terminate},
     },
     diagnostic::{DiagnosticMessage, Note},
+    owned_value_path,
+    path::OwnedTargetPath,
     value::{ObjectMap, Secrets, Value},
 };
 
@@ -119,6 +121,7 @@ impl Program {
         functions.extend(vrl::stdlib::all());
         let mut config = CompileConfig::default();
         config.set_custom(tables.clone());
+        config.set_read_only_path(OwnedTargetPath::metadata(owned_value_path!("vector")), true);
         let state = TypeState::default();
         let compiled =
             vrl::compiler::compile_with_state(&joined.text(), &functions, &state, config).map_err(
@@ -130,12 +133,15 @@ impl Program {
         Ok(Self {
             compiled: compiled.program,
             runtime: Runtime::default(),
-            // Vector's own default is the machine's zone. Graph's times carry theirs, and a
-            // document must not depend on where it was mapped.
-            timezone: TimeZone::parse("UTC").unwrap_or_default(),
+            timezone: utc(),
             joined,
             warnings,
         })
+    }
+
+    /// Takes times that name no zone as times of this one, not of UTC.
+    pub fn set_timezone(&mut self, timezone: TimeZone) {
+        self.timezone = timezone;
     }
 
     /// What the compiler warned of, as text for a person; `None` when it had nothing to say.
@@ -159,7 +165,13 @@ impl Program {
     /// Why the program ended early, with file and line.
     #[must_use]
     pub fn told(&self, error: &ExpressionError) -> String {
-        self.joined.located(&reason(error))
+        match error {
+            ExpressionError::Abort { span, .. } => {
+                let place = self.joined.place(span.start()).unwrap_or_default();
+                format!("{} in {place}", reason(error))
+            }
+            _ => self.joined.located(&reason(error)),
+        }
     }
 
     /// Runs the program over an event and its metadata.
@@ -177,6 +189,12 @@ impl Program {
             metadata: target.metadata,
         })
     }
+}
+
+/// The zone of times that name none. Vector's own default is the machine's; but a document must not
+/// depend on where it was mapped, and Graph's times carry their zone.
+pub(super) fn utc() -> TimeZone {
+    TimeZone::parse("UTC").unwrap_or_default()
 }
 
 /// Why a program ended early, in Vector's words: the message that the program gave, or VRL's own.

@@ -23,6 +23,7 @@ pub struct VectorConfig {
 
 #[derive(Debug, Deserialize)]
 struct File {
+    timezone: Option<String>,
     #[serde(default)]
     transforms: BTreeMap<String, Transform>,
     #[serde(default)]
@@ -44,17 +45,9 @@ pub struct Transform {
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum TransformKind {
     Remap(Remap),
-    Filter {
-        condition: Condition,
-    },
-    Route {
-        route: BTreeMap<String, Condition>,
-        #[serde(default = "yes")]
-        reroute_unmatched: bool,
-    },
-    ExclusiveRoute {
-        routes: Vec<NamedRoute>,
-    },
+    Filter(Filter),
+    Route(Route),
+    ExclusiveRoute(ExclusiveRoute),
     /// A type that only Vector runs.
     #[serde(other)]
     Foreign,
@@ -71,7 +64,32 @@ pub struct Remap {
     pub drop_on_abort: bool,
     #[serde(default)]
     pub reroute_dropped: bool,
-    /// Options that only Vector reads, or that are misspelt.
+    /// Of the times without one that the program parses; the machine's by Vector's default, UTC here.
+    pub timezone: Option<String>,
+    /// Further options: those that concern Vector alone, and misspelt ones.
+    #[serde(flatten)]
+    pub others: BTreeMap<String, Json>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub struct Filter {
+    pub condition: Condition,
+    #[serde(flatten)]
+    pub others: BTreeMap<String, Json>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub struct Route {
+    pub route: BTreeMap<String, Condition>,
+    #[serde(default = "yes")]
+    pub reroute_unmatched: bool,
+    #[serde(flatten)]
+    pub others: BTreeMap<String, Json>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub struct ExclusiveRoute {
+    pub routes: Vec<NamedRoute>,
     #[serde(flatten)]
     pub others: BTreeMap<String, Json>,
 }
@@ -215,9 +233,12 @@ impl VectorConfig {
             what,
             name: name.into(),
         };
-        for (name, transform) in file.transforms {
+        for (name, mut transform) in file.transforms {
             if self.transforms.contains_key(&name) {
                 return Err(twice("a transform", &name));
+            }
+            if let TransformKind::Remap(remap) = &mut transform.kind {
+                remap.timezone = remap.timezone.take().or_else(|| file.timezone.clone());
             }
             self.transforms.insert(name, transform);
         }

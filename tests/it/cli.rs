@@ -3,13 +3,17 @@
 use std::{
     fs,
     io::Write,
-    path::Path,
+    path::{Path, PathBuf},
     process::{Command, Output, Stdio},
 };
 
 use serde_json::Value;
+use vector_entra_id::ecs::{
+    bundle::BASE,
+    vector_config::{Remap, TransformKind, VectorConfig},
+};
 
-use crate::common::binary;
+use crate::{catalogue::project, common::binary};
 
 fn run(args: &[&str]) -> Output {
     binary().args(args).stdin(Stdio::null()).output().unwrap()
@@ -146,6 +150,44 @@ fn map_takes_files_before_and_after_the_mapping() {
 }
 
 #[test]
+fn map_reads_tables_for_the_enrichment_files() {
+    let output = run_with_input(
+        &["map", "--tables", "tests/vrl/layers.yaml", "--with", "tor"],
+        r#"{"id":"1","createdDateTime":"2026-11-22T10:00:00Z","appId":"a","ipAddress":"198.51.100.9"}"#,
+    );
+    let document: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(document["azure"]["entraid"]["source"]["tor_exit"], true);
+    let output = run_with_input(&["map", "--with", "tor"], "{}");
+    assert_eq!(output.status.code(), Some(2));
+    assert!(
+        text(&output.stderr).contains("tor_exits"),
+        "{}",
+        text(&output.stderr)
+    );
+}
+
+#[test]
+fn map_takes_messages_of_event_hubs_apart() {
+    let output = run_with_input(
+        &["map", "--event-hubs"],
+        r#"{"records":[{"category":"SignInLogs","properties":{"id":"1"}},{"category":"AuditLogs","properties":{"id":"2"}}]}"#,
+    );
+    let documents: Vec<Value> = text(&output.stdout)
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let ids: Vec<&Value> = documents
+        .iter()
+        .map(|document| &document["event"]["id"])
+        .collect();
+    assert_eq!(ids, ["1", "2"]);
+    assert_eq!(
+        documents[1]["azure"]["entraid"]["stream"],
+        "directory_audits"
+    );
+}
+
+#[test]
 fn a_reader_that_goes_away_is_no_error_for_map() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("many.ndjson");
@@ -209,6 +251,37 @@ fn the_readme_s_stanzas_name_the_bundled_files_in_their_order() {
         .lines()
         .filter_map(|line| line.strip_prefix("      - /etc/vector/entra-id/vrl/"))
         .collect();
-    let bundled = vector_entra_id::ecs::bundle::BASE.map(|(name, _)| name);
+    let bundled = BASE.map(|(name, _)| name);
     assert_eq!(listed, [bundled, bundled].concat());
+}
+
+#[test]
+fn the_configurations_in_the_tree_name_the_bundled_files_in_their_order() {
+    let bundled: Vec<PathBuf> = BASE
+        .iter()
+        .map(|(name, _)| Path::new("vrl").join(name))
+        .collect();
+    let mut compared = 0;
+    for file in [
+        "tests/vrl/pipeline.yaml",
+        "tests/vrl/layers.yaml",
+        "config-examples/acme/vector.yaml",
+    ] {
+        let config = VectorConfig::read(&[project().join(file)]).unwrap();
+        for (name, transform) in &config.transforms {
+            let TransformKind::Remap(Remap {
+                files: Some(files), ..
+            }) = &transform.kind
+            else {
+                continue;
+            };
+            let within = |file: &&PathBuf| file.starts_with("vrl/base");
+            let base: Vec<&PathBuf> = files.iter().filter(within).collect();
+            if !base.is_empty() {
+                assert_eq!(base, bundled.iter().collect::<Vec<_>>(), "{file}: {name}");
+                compared += 1;
+            }
+        }
+    }
+    assert_eq!(compared, 6);
 }

@@ -11,7 +11,7 @@ use std::{
 
 use serde_json::Value;
 use vector_entra_id::ecs::{
-    Mapper, Source, bundle, tables::Tables, unit_test::Suite, vector_config::VectorConfig,
+    Mapper, bundle, tables::Tables, unit_test::Suite, vector_config::VectorConfig,
 };
 
 use crate::catalogue::project;
@@ -191,20 +191,11 @@ fn the_seed_parser_s_cases_differ_only_where_base_means_to() {
 
 #[test]
 fn overlay_sekoia_gives_the_seed_parser_s_documents_and_nothing_more() {
-    let mut mapper = Mapper::new(&layered(&["sekoia"]), &Tables::default()).unwrap();
+    let mut mapper = Mapper::new(&bundle::layered(&["sekoia"]), &Tables::default()).unwrap();
     for (path, text, expected) in seed_parser_s_cases() {
         let document = map(&mut mapper, &text);
         assert_eq!(sorted(&document), sorted(&expected), "{}", path.display());
     }
-}
-
-/// Base and these additions.
-fn layered(additions: &[&str]) -> Vec<Source> {
-    let mut sources = bundle::base();
-    for name in additions {
-        sources.extend(bundle::sources(bundle::addition(name).unwrap()));
-    }
-    sources
 }
 
 #[test]
@@ -212,11 +203,11 @@ fn the_bundled_programs_compile_without_a_warning() {
     let tables = VectorConfig::read(&[project().join("tests/vrl/layers.yaml")]).unwrap();
     let tables = Tables::load(&tables.enrichment_tables).unwrap();
     let programs = [
-        layered(&[]),
-        layered(&["sekoia"]),
-        layered(&["elastic"]),
-        layered(&["geoip-city", "geoip-asn", "directory", "tor", "threat-list"]),
-        layered(&[
+        bundle::layered(&[]),
+        bundle::layered(&["sekoia"]),
+        bundle::layered(&["elastic"]),
+        bundle::layered(&["geoip-city", "geoip-asn", "directory", "tor", "threat-list"]),
+        bundle::layered(&[
             "geoip-city",
             "geoip-asn",
             "elastic",
@@ -242,8 +233,7 @@ fn all_pass(files: &[&str]) {
     let tables = Tables::load(&config.enrichment_tables).unwrap();
     let mut suite = Suite::new(config, tables);
     assert!(!suite.is_empty());
-    for number in 0..suite.len() {
-        let verdict = suite.run(number);
+    for verdict in suite.run() {
         assert!(
             verdict.failures.is_empty(),
             "{}\n{}",

@@ -32,10 +32,7 @@ const KEPT: [&str; 3] = [
 
 fn layer(name: &'static str) -> Layer {
     let catalogue = Catalogue::read();
-    let mut sources = bundle::base();
-    if let Some(files) = bundle::addition(name) {
-        sources.extend(bundle::sources(files));
-    }
+    let sources = bundle::layered(&[name]);
     let mut fields = catalogue.base();
     let mut open: &[&str] = &[];
     if name == "elastic" {

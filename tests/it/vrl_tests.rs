@@ -73,7 +73,7 @@ fn a_configuration_that_cannot_be_read_is_2() {
     assert!(errors.contains("vector.yaml"), "{errors}");
 }
 
-/// Tests of every sort, every second of which fails.
+/// Tests of every sort, some of which fail.
 const VERDICTS: &str = r#"
 transforms:
   first:
@@ -92,6 +92,20 @@ transforms:
     type: filter
     inputs: [parity.even]
     condition: 'int!(.n) > 5'
+  strict:
+    type: remap
+    inputs: []
+    drop_on_abort: false
+    source: 'if .a == 1 { abort "one" } else { .b.c = %m }'
+  first_fit:
+    type: exclusive_route
+    inputs: ['str*']
+    routes: [{name: one, condition: '.a == 1'}, {name: log, condition: {type: is_log}}]
+  only:
+    type: route
+    inputs: [first_fit.log]
+    reroute_unmatched: false
+    route: {with_b: 'exists(.b.c)'}
 tests:
   - name: a number goes its way
     inputs: [{insert_at: first, value: "6"}]
@@ -119,6 +133,26 @@ tests:
   - name: something comes where nothing should
     inputs: [{insert_at: parity, type: log, log_fields: {n: 2}}]
     no_outputs_from: [parity.small]
+  - name: an abort that does not drop lets the event through
+    input: {insert_at: strict, type: vrl, source: '. = {"a": 1}'}
+    outputs: [{extract_from: strict, conditions: ['. == {"a": 1}']}]
+  - name: by another way than its own
+    inputs: [{insert_at: strict, type: log, log_fields: {a: 1, '%m': 2}}]
+    outputs: [{extract_from: first_fit.log, conditions: ['true']}]
+  - name: metadata and paths, and both entries of a pattern
+    inputs: [{insert_at: strict, type: log, log_fields: {x.y: 1, '%m': 2}}]
+    outputs:
+      - {extract_from: first_fit.log, expected_event_count: 2, conditions: ['.b.c == 2', '.x == {"y": 1}']}
+      - {extract_from: only.with_b, expected_event_count: 1}
+  - name: several inputs and outputs, of which one condition holds for none
+    inputs:
+      - {insert_at: strict, type: log, log_fields: {a: 3}}
+      - {insert_at: large, type: log, log_fields: {n: 9}}
+    outputs:
+      - {extract_from: [strict, large], expected_event_count: 2, conditions: ['.a == 3', '.n == 8']}
+  - name: none is as many as expected
+    inputs: [{insert_at: large, type: log, log_fields: {n: 1}}]
+    outputs: [{extract_from: large, expected_event_count: 0}]
 "#;
 
 /// The verdicts in an output of `vector test` or of our `test`.
@@ -127,7 +161,7 @@ fn verdicts(output: &str) -> Vec<String> {
     lines.map(str::to_lowercase).collect()
 }
 
-const EXPECTED: [&str; 8] = [
+const EXPECTED: [&str; 13] = [
     "test a number goes its way ... passed",
     "test a wrong expectation ... failed",
     "test an array is several events ... passed",
@@ -136,12 +170,65 @@ const EXPECTED: [&str; 8] = [
     "test nothing comes ... failed",
     "test what fits no route ... passed",
     "test something comes where nothing should ... failed",
+    "test an abort that does not drop lets the event through ... passed",
+    "test by another way than its own ... failed",
+    "test metadata and paths, and both entries of a pattern ... passed",
+    "test several inputs and outputs, of which one condition holds for none ... failed",
+    "test none is as many as expected ... passed",
 ];
 
 #[test]
 fn a_test_of_every_sort_passes_and_fails_as_it_should() {
     let (out, _, _) = run(VERDICTS, &[]);
     assert_eq!(verdicts(&out), EXPECTED);
+}
+
+/// The files that the guide to extensions shows: the name stands before the block.
+fn files_of_the_guide() -> Vec<(String, String)> {
+    let guide = fs::read_to_string(project().join("docs/extending-the-mapping.md")).unwrap();
+    let mut files = Vec::new();
+    let mut name = String::new();
+    for block in guide.split("```") {
+        if let Some((_, text)) = block.split_once('\n').filter(|_| !name.is_empty()) {
+            files.push((std::mem::take(&mut name), text.to_owned()));
+        }
+        let line = block.trim_end().lines().last().unwrap_or_default();
+        if let Some(quoted) = line.strip_suffix("`:") {
+            name = quoted.rsplit('`').next().unwrap_or_default().to_owned();
+        }
+    }
+    files
+}
+
+#[test]
+fn what_the_guide_to_extensions_shows_works_as_it_stands() {
+    let dir = tempfile::tempdir().unwrap();
+    let files = files_of_the_guide();
+    let names: Vec<&str> = files.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(
+        names,
+        [
+            "acme/acme.vrl",
+            "acme/device_names.vrl",
+            "vector.yaml",
+            "acme/component.json"
+        ]
+    );
+    fs::create_dir(dir.path().join("acme")).unwrap();
+    for (name, text) in &files {
+        fs::write(dir.path().join(name), text).unwrap();
+    }
+    for args in [vec!["vrl", "--output", "vrl"], vec!["test", "vector.yaml"]] {
+        let output = binary()
+            .args(&args)
+            .current_dir(dir.path())
+            .output()
+            .unwrap();
+        let out = String::from_utf8_lossy(&output.stdout);
+        assert_eq!(output.status.code(), Some(0), "{args:?}\n{out}");
+    }
+    let component = fs::read_to_string(dir.path().join("acme/component.json")).unwrap();
+    serde_json::from_str::<serde_json::Value>(&component).unwrap();
 }
 
 #[test]

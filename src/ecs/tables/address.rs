@@ -106,26 +106,14 @@ impl AddressTable {
         }
         let mut flat = self.flat(&row);
         flat.insert("network".into(), network.map_or(Value::Null, Value::from));
-        Ok(Some(match lookup.select {
-            None => flat,
-            Some(names) => flat
-                .into_iter()
-                .filter(|(key, _)| {
-                    names
-                        .iter()
-                        .any(|name| name.as_str().is_some_and(|name| name == key.as_str()))
-                })
-                .collect(),
-        }))
+        let wanted = flat
+            .into_iter()
+            .filter(|(key, _)| lookup.wants(key.as_str()));
+        Ok(Some(wanted.collect()))
     }
 
     fn flat(&self, row: &Value) -> ObjectMap {
-        let at = |path: &str| -> Value {
-            vrl::path::parse_value_path(path)
-                .ok()
-                .and_then(|path| row.get(&path).cloned())
-                .unwrap_or(Value::Null)
-        };
+        let at = |path: &str| within(row, path);
         let named = |names: &[&str]| {
             names
                 .iter()
@@ -139,12 +127,6 @@ impl AddressTable {
             Shape::AnonymousIp => named(&ANONYMOUS),
             Shape::City { locale } => {
                 let region = last(&at("subdivisions"));
-                let within = |value: &Value, path: &str| {
-                    vrl::path::parse_value_path(path)
-                        .ok()
-                        .and_then(|path| value.get(&path).cloned())
-                        .unwrap_or(Value::Null)
-                };
                 let name = format!("names.\"{locale}\"");
                 [
                     ("city_name", at(&format!("city.{name}"))),
@@ -165,6 +147,14 @@ impl AddressTable {
             }
         }
     }
+}
+
+/// What stands at the path; null where nothing does.
+fn within(value: &Value, path: &str) -> Value {
+    vrl::path::parse_value_path(path)
+        .ok()
+        .and_then(|path| value.get(&path).cloned())
+        .unwrap_or(Value::Null)
 }
 
 fn last(list: &Value) -> Value {

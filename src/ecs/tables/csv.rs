@@ -5,13 +5,14 @@ use std::{
     path::PathBuf,
 };
 
+use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use vrl::{
-    compiler::{TimeZone, conversion::Conversion},
+    compiler::conversion::Conversion,
     value::{KeyString, ObjectMap, Value},
 };
 
-use super::{Lookup, TableError, read};
+use super::{super::program::utc, Lookup, TableError, read};
 
 /// `file` of a declared table.
 #[derive(Clone, Debug, Deserialize)]
@@ -39,7 +40,7 @@ fn comma() -> char {
     ','
 }
 
-/// Its columns and rows, and an index over the columns that were asked by first.
+/// Its columns and rows, and an index over every column of text.
 #[derive(Debug)]
 pub struct CsvTable {
     columns: Vec<KeyString>,
@@ -49,12 +50,12 @@ pub struct CsvTable {
 }
 
 impl CsvTable {
-    /// Reads the file; `schema` names the type of a column that is not text: `integer`, `float`,
-    /// `boolean`, `timestamp|FORMAT`, `date`.
+    /// Reads the file; `schema` names the types of columns that are not text, as [`Type::parse`] reads
+    /// them.
     ///
     /// # Errors
-    /// [`TableError`] when the file cannot be read, a row has another length than the first, or a cell
-    /// is not of its column's type.
+    /// [`TableError`] when the file cannot be read, a row has another length than the first, a type is
+    /// unknown or a cell is not of its column's type.
     pub fn load(file: &File, schema: &BTreeMap<String, String>) -> Result<Self, TableError> {
         let Encoding::Csv {
             include_headers,
@@ -82,14 +83,20 @@ impl CsvTable {
             let width = records.first().map_or(0, csv::StringRecord::len);
             (0..width).map(|n| n.to_string().into()).collect()
         };
+        let types: Vec<Type> = columns
+            .iter()
+            .map(|column| Type::parse(schema.get(column.as_str()).map_or("string", String::as_str)))
+            .collect::<Result<_, _>>()
+            .map_err(&wrong)?;
         let mut rows = Vec::with_capacity(records.len());
         for (number, record) in records.iter().enumerate() {
-            let row = columns.iter().zip(record).map(|(column, cell)| {
-                typed(cell, schema.get(column.as_str())).ok_or_else(|| {
+            let cells = types.iter().zip(&columns).zip(record);
+            let row = cells.map(|((sort, column), cell)| {
+                sort.read(cell).ok_or_else(|| {
+                    let of_schema = &schema[column.as_str()];
+                    let row = number + 1;
                     wrong(format!(
-                        "row {}, column {column}: {cell:?} is no {}",
-                        number + 1,
-                        schema[column.as_str()]
+                        "row {row}, column {column}: {cell:?} is no {of_schema}"
                     ))
                 })
             });
@@ -122,32 +129,34 @@ impl CsvTable {
         }
     }
 
-    /// The rows that hold all that is asked for.
+    /// The rows that hold all that is asked for: equal values, and times within `from` and `to`.
     pub fn find(&self, lookup: &Lookup) -> Result<Vec<ObjectMap>, String> {
-        let mut asked = Vec::new();
+        let mut equal = Vec::new();
+        let mut within = Vec::new();
         for (name, value) in lookup.condition {
             let column = self
                 .columns
                 .iter()
                 .position(|column| column == name)
                 .ok_or_else(|| format!("field(s) '{name}' missing from the table"))?;
-            asked.push((column, value));
-        }
-        let exact = self.matching(&asked, lookup.case_sensitive);
-        // Vector looks for the wildcard's rows only where no row holds the values themselves.
-        let found = match (exact.is_empty(), lookup.wildcard) {
-            (true, Some(wildcard)) => {
-                let any: Vec<(usize, &Value)> = asked
-                    .iter()
-                    .map(|(column, _)| (*column, wildcard))
-                    .collect();
-                self.matching(&any, lookup.case_sensitive)
+            match Range::of(value)? {
+                Some(range) => within.push((column, range)),
+                None => equal.push((column, value)),
             }
-            _ => exact,
-        };
-        Ok(found
+        }
+        let mut rows = self.matching(&equal, lookup.case_sensitive);
+        // Vector looks for the wildcard's rows only where no row holds the values themselves.
+        if let (true, Some(wildcard)) = (rows.is_empty(), lookup.wildcard) {
+            let any: Vec<(usize, &Value)> = equal.iter().map(|(at, _)| (*at, wildcard)).collect();
+            rows = self.matching(&any, lookup.case_sensitive);
+        }
+        rows.retain(|row| {
+            let mut within = within.iter();
+            within.all(|(column, range)| range.holds(&self.rows[*row][*column]))
+        });
+        Ok(rows
             .into_iter()
-            .map(|row| self.record(&self.rows[row], lookup.select))
+            .map(|row| self.record(&self.rows[row], lookup))
             .collect())
     }
 
@@ -167,18 +176,11 @@ impl CsvTable {
         }
     }
 
-    fn record(&self, row: &[Value], select: Option<&[Value]>) -> ObjectMap {
-        let wanted = |column: &KeyString| {
-            select.is_none_or(|names| {
-                names
-                    .iter()
-                    .any(|name| name.as_str().is_some_and(|name| name == column.as_str()))
-            })
-        };
+    fn record(&self, row: &[Value], lookup: &Lookup) -> ObjectMap {
         self.columns
             .iter()
             .zip(row)
-            .filter(|(column, _)| wanted(column))
+            .filter(|(column, _)| lookup.wants(column.as_str()))
             .map(|(column, cell)| (column.clone(), cell.clone()))
             .collect()
     }
@@ -194,37 +196,82 @@ fn index(rows: &[Vec<Value>], column: usize) -> HashMap<String, Vec<usize>> {
     index
 }
 
-/// A condition is met by an equal value, or by a time within `from` and `to`.
 fn equal(cell: &Value, asked: &Value, case_sensitive: bool) -> bool {
-    if let Value::Object(range) = asked
-        && (range.contains_key("from") || range.contains_key("to"))
-    {
-        let Value::Timestamp(at) = cell else {
-            return false;
-        };
-        let bound = |name: &str| range.get(name).and_then(Value::as_timestamp);
-        return bound("from").is_none_or(|from| from <= at)
-            && bound("to").is_none_or(|to| at <= to);
-    }
     match (cell.as_str(), asked.as_str()) {
         (Some(cell), Some(asked)) if !case_sensitive => cell.to_lowercase() == asked.to_lowercase(),
         _ => cell == asked && !cell.is_null(),
     }
 }
 
-/// A cell in its column's type; `None` when it is not of that type.
-fn typed(cell: &str, type_name: Option<&String>) -> Option<Value> {
-    let Some(type_name) = type_name else {
-        return Some(cell.into());
-    };
-    let (name, format) = match type_name.split_once('|') {
-        Some((name, format)) => (name.trim(), Some(format.trim())),
-        None => (type_name.trim(), None),
-    };
-    if name == "date" {
-        let day = chrono::NaiveDate::parse_from_str(cell, format.unwrap_or("%Y-%m-%d")).ok()?;
-        return Some(day.and_hms_opt(0, 0, 0)?.and_utc().into());
-    }
-    let conversion = Conversion::parse(type_name, TimeZone::default()).ok()?;
-    conversion.convert::<Value>(cell.to_owned().into()).ok()
+/// A condition `{"from": ..., "to": ...}`, either of which may be missing.
+struct Range {
+    from: Option<DateTime<Utc>>,
+    to: Option<DateTime<Utc>>,
 }
+
+impl Range {
+    fn of(asked: &Value) -> Result<Option<Self>, String> {
+        let Some(range) = asked.as_object() else {
+            return Ok(None);
+        };
+        let bound = |name: &str| match range.get(name) {
+            None => Ok(None),
+            Some(Value::Timestamp(at)) => Ok(Some(*at)),
+            Some(_) => Err(format!("{name} in condition must be a timestamp")),
+        };
+        match (bound("from")?, bound("to")?) {
+            (None, None) => Ok(None),
+            (from, to) => Ok(Some(Self { from, to })),
+        }
+    }
+
+    fn holds(&self, cell: &Value) -> bool {
+        let Value::Timestamp(at) = cell else {
+            return false;
+        };
+        self.from.is_none_or(|from| from <= *at) && self.to.is_none_or(|to| *at <= to)
+    }
+}
+
+/// What a column holds.
+enum Type {
+    Date { format: String },
+    Other(Conversion),
+}
+
+impl Type {
+    /// Reads the name of a type: `string`, `integer`, `float`, `boolean`, `timestamp`,
+    /// `timestamp|FORMAT`, `date`, `date|FORMAT`.
+    fn parse(name: &str) -> Result<Self, String> {
+        let (sort, format) = match name.split_once('|') {
+            Some((sort, format)) => (sort.trim(), Some(format.trim())),
+            None => (name.trim(), None),
+        };
+        if sort == "date" {
+            let format = format.unwrap_or("%Y-%m-%d").to_owned();
+            return Ok(Self::Date { format });
+        }
+        Conversion::parse(name, utc())
+            .map(Self::Other)
+            .map_err(|_| {
+                format!(
+                    "{name:?} is no type of a column; there are string, integer, float, boolean, \
+                 timestamp, timestamp|FORMAT, date and date|FORMAT"
+                )
+            })
+    }
+
+    /// The cell's value; `None` when it is not of this type.
+    fn read(&self, cell: &str) -> Option<Value> {
+        match self {
+            Self::Date { format } => {
+                let day = chrono::NaiveDate::parse_from_str(cell, format).ok()?;
+                Some(day.and_hms_opt(0, 0, 0)?.and_utc().into())
+            }
+            Self::Other(conversion) => conversion.convert(cell.to_owned().into()).ok(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

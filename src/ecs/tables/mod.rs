@@ -27,7 +27,10 @@ pub struct Tables(Arc<BTreeMap<String, Table>>);
 enum Table {
     Csv(CsvTable),
     Address(AddressTable),
+    Foreign,
 }
+
+const FOREIGN: &str = "only Vector has tables of this type; run it there";
 
 /// A table as a Vector configuration declares it.
 #[derive(Clone, Debug, Deserialize)]
@@ -46,6 +49,9 @@ pub enum Declared {
     Mmdb {
         path: std::path::PathBuf,
     },
+    /// A type that only Vector has.
+    #[serde(other)]
+    Foreign,
 }
 
 fn english() -> String {
@@ -77,6 +83,16 @@ struct Lookup<'a> {
     select: Option<&'a [Value]>,
     case_sensitive: bool,
     wildcard: Option<&'a Value>,
+}
+
+impl Lookup<'_> {
+    /// Whether the caller wants this column.
+    fn wants(&self, column: &str) -> bool {
+        self.select.is_none_or(|names| {
+            let mut names = names.iter().filter_map(Value::as_str);
+            names.any(|name| name == column)
+        })
+    }
 }
 
 impl Tables {
@@ -117,6 +133,7 @@ impl Table {
             Declared::File { file, schema } => Self::Csv(CsvTable::load(file, schema)?),
             Declared::Geoip { path, locale } => Self::Address(AddressTable::geoip(path, locale)?),
             Declared::Mmdb { path } => Self::Address(AddressTable::mmdb(path)?),
+            Declared::Foreign => Self::Foreign,
         })
     }
 
@@ -126,6 +143,7 @@ impl Table {
             Self::Csv(table) => table.check(columns),
             Self::Address(_) if columns.len() == 1 => Ok(()),
             Self::Address(_) => Err("a table of addresses is asked by one field, the IP".into()),
+            Self::Foreign => Err(FOREIGN.into()),
         }
     }
 
@@ -134,6 +152,7 @@ impl Table {
         match self {
             Self::Csv(table) => table.find(lookup),
             Self::Address(table) => Ok(table.find(lookup)?.into_iter().collect()),
+            Self::Foreign => Err(FOREIGN.into()),
         }
     }
 }

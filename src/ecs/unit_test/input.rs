@@ -8,11 +8,11 @@ use vrl::{
 use super::super::{Event, Program, Source, tables::Tables, vector_config::Input};
 
 /// Builds it: `raw` and `log` events have a `message` and a `timestamp`, `vrl` ones only what the
-/// program sets.
+/// program sets. (Such a program sees no tables, as in Vector.)
 ///
 /// # Errors
 /// What the input lacks or why it cannot be built.
-pub fn event(input: &Input, tables: &Tables) -> Result<Event, String> {
+pub fn event(input: &Input) -> Result<Event, String> {
     let lacks = |field: &str| format!("an input of type `{}` needs `{field}`", input.sort);
     match input.sort.as_str() {
         "raw" => {
@@ -42,11 +42,14 @@ pub fn event(input: &Input, tables: &Tables) -> Result<Event, String> {
                 name: "the input's source".into(),
                 text: text.into(),
             };
-            let mut program =
-                Program::compile(&[source], tables).map_err(|error| error.to_string())?;
-            program
-                .resolve(empty())
-                .map_err(|ended| format!("the input's source failed: {ended}"))
+            let mut program = Program::compile(&[source], &Tables::default())
+                .map_err(|error| error.to_string())?;
+            program.resolve(empty()).map_err(|ended| {
+                format!(
+                    "the input's source failed: {}",
+                    program.told(&ended.get_expression_error())
+                )
+            })
         }
         "metric" => Err("inputs of type `metric` are for Vector alone; run `vector test`".into()),
         other => Err(format!(

@@ -1,22 +1,23 @@
 //! Runs the `tests:` of Vector configurations without Vector: the same files, the same verdicts.
 //!
 //! What a test inserts, runs through and checks follows Vector 0.57 (src/config/unit_test). Each
-//! transform is compiled once for all tests.
+//! transform is compiled once for all tests. Where Vector refuses a configuration for one test that it
+//! cannot build, that test alone fails here.
 
 mod assert_eq;
 mod condition;
+mod expectations;
 mod input;
+mod topology;
 mod transform;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use vrl::value::Value;
-
-use self::{condition::Check, transform::Runner};
+use self::{expectations::Expectations, topology::Topology, transform::Runner};
 use super::{
     Event,
     tables::Tables,
-    vector_config::{OneOrMany, Output, Test, VectorConfig},
+    vector_config::{Test, VectorConfig},
 };
 
 /// The events at each output.
@@ -28,6 +29,8 @@ pub struct Verdict {
     pub name: String,
     /// What is wrong, one text each; none when the test passed.
     pub failures: Vec<String>,
+    /// What the compiler warned of: once for each transform, with the first test that needs it.
+    pub warnings: Vec<String>,
 }
 
 /// The tests of a configuration, ready to run.
@@ -62,78 +65,79 @@ impl Suite {
         self.len() == 0
     }
 
-    /// What the compiler warned of since the last call: once for each transform.
-    pub fn warnings(&mut self) -> Vec<String> {
-        std::mem::take(&mut self.warnings)
+    /// Runs every test in turn.
+    pub fn run(&mut self) -> impl Iterator<Item = Verdict> {
+        (0..self.len()).map(|number| {
+            let test = self.config.tests[number].clone();
+            Verdict {
+                failures: self.failures(&test).unwrap_or_else(|reason| vec![reason]),
+                warnings: std::mem::take(&mut self.warnings),
+                name: test.name,
+            }
+        })
     }
 
-    /// Runs the test at this place and says what came of it.
-    pub fn run(&mut self, number: usize) -> Verdict {
-        let test = self.config.tests[number].clone();
-        let mut failures = Vec::new();
-        match self.outputs(&test) {
-            Ok((arrived, ended)) => {
-                failures = check(&test, &arrived);
-                if !failures.is_empty() {
-                    failures.extend(ended);
-                }
-            }
-            Err(reason) => failures.push(reason),
+    /// What is wrong with a test's outcome; an error for a test that Vector would not build.
+    fn failures(&mut self, test: &Test) -> Result<Vec<String>, String> {
+        let mut expectations = Expectations::of(test)?;
+        let asked = asked(test);
+        let relevant = self.relevant(test, &asked)?;
+        for name in &relevant {
+            self.runner(name)?;
         }
-        Verdict {
-            name: test.name,
-            failures,
+        let (arrived, ended) = self.arrived(test, &asked, &relevant)?;
+        let mut failures = expectations.failures(&arrived);
+        if !failures.is_empty() {
+            failures.extend(ended);
         }
+        Ok(failures)
     }
 
-    /// What arrives at each of the test's outputs, and which programs ended early.
-    fn outputs(&mut self, test: &Test) -> Result<(Arrived, Vec<String>), String> {
-        let asked: BTreeSet<&str> = test
-            .outputs
-            .iter()
-            .flat_map(|output| &output.extract_from.0)
-            .chain(&test.no_outputs_from)
-            .map(String::as_str)
-            .collect();
-        if asked.is_empty() {
-            return Err("it has neither `outputs` nor `no_outputs_from`".into());
+    /// The transforms that take part.
+    fn relevant(&self, test: &Test, asked: &BTreeSet<&str>) -> Result<BTreeSet<String>, String> {
+        let topology = Topology(&self.config.transforms);
+        if let Some(output) = asked.iter().find(|output| !topology.has(output)) {
+            return Err(format!("there is no output `{output}` to extract from"));
         }
-        for output in &asked {
-            if !transform::outputs(&self.config.transforms).any(|there| there == *output) {
-                return Err(format!("there is no output `{output}` to extract from"));
-            }
-        }
-        if test.inputs().next().is_none() {
+        let inserts: Vec<String> = test.inputs().map(|input| input.insert_at.clone()).collect();
+        if inserts.is_empty() {
             return Err("it has no `inputs`".into());
         }
-        let needed = self.leading_to(&asked);
+        if let Some(at) = inserts
+            .iter()
+            .find(|at| !self.config.transforms.contains_key(*at))
+        {
+            return Err(format!("there is no transform `{at}` to insert at"));
+        }
+        topology.between(&inserts, asked)
+    }
+
+    /// What arrives at each of the outputs that the test asks for, and which programs ended early.
+    fn arrived(
+        &mut self,
+        test: &Test,
+        asked: &BTreeSet<&str>,
+        relevant: &BTreeSet<String>,
+    ) -> Result<(Arrived, Vec<String>), String> {
         let mut waiting = Vec::new();
         for input in test.inputs() {
-            if !self.config.transforms.contains_key(&input.insert_at) {
-                return Err(format!(
-                    "there is no transform `{}` to insert at",
-                    input.insert_at
-                ));
+            let event = input::event(input)?;
+            for at in Topology(&self.config.transforms).entered_at(&input.insert_at) {
+                waiting.push((at, event.clone()));
             }
-            if !needed.contains(&input.insert_at) {
-                return Err(format!(
-                    "nothing leads from `{}` to what is extracted",
-                    input.insert_at
-                ));
-            }
-            waiting.push((input.insert_at.clone(), input::event(input, &self.tables)?));
         }
+        waiting.reverse();
         let mut arrived = Arrived::new();
         let mut ended = Vec::new();
-        waiting.reverse();
         while let Some((at, event)) = waiting.pop() {
+            if !relevant.contains(&at) {
+                continue;
+            }
             let left = self.runner(&at)?.run(&at, event);
             ended.extend(left.ended);
             for (output, event) in left.events {
-                for next in self.consumers(&output) {
-                    if needed.contains(&next) {
-                        waiting.push((next, event.clone()));
-                    }
+                for next in Topology(&self.config.transforms).consumers(&output) {
+                    waiting.push((next, event.clone()));
                 }
                 if asked.contains(output.as_str()) {
                     arrived.entry(output).or_default().push(event);
@@ -164,151 +168,16 @@ impl Suite {
             None => Err(format!("there is no transform `{name}`")),
         }
     }
-
-    /// The transforms that take from this output.
-    fn consumers(&self, output: &str) -> Vec<String> {
-        self.config
-            .transforms
-            .iter()
-            .filter(|(name, transform)| {
-                transform
-                    .inputs
-                    .0
-                    .iter()
-                    .any(|input| takes(input, output) && name.as_str() != output)
-            })
-            .map(|(name, _)| name.clone())
-            .collect()
-    }
-
-    /// The transforms from which one of these outputs can be reached: no others are compiled.
-    fn leading_to(&self, outputs: &BTreeSet<&str>) -> BTreeSet<String> {
-        let mut needed: BTreeSet<String> = outputs
-            .iter()
-            .map(|output| owner(output, &self.config))
-            .collect();
-        loop {
-            let before: BTreeSet<String> = transform::outputs(&self.config.transforms)
-                .filter(|output| {
-                    self.consumers(output)
-                        .iter()
-                        .any(|next| needed.contains(next))
-                })
-                .map(|output| owner(&output, &self.config))
-                .collect();
-            if before.is_subset(&needed) {
-                return needed;
-            }
-            needed.extend(before);
-        }
-    }
 }
 
-/// The transform that an output belongs to: `route.audits` is one of `route`.
-fn owner(output: &str, config: &VectorConfig) -> String {
-    match output.rsplit_once('.') {
-        Some((transform, _)) if !config.transforms.contains_key(output) => transform.into(),
-        _ => output.into(),
-    }
-}
-
-/// Whether an entry of `inputs:`, a name or a pattern, means this output.
-fn takes(input: &str, output: &str) -> bool {
-    input == output || glob::Pattern::new(input).is_ok_and(|pattern| pattern.matches(output))
-}
-
-/// Outputs that extract from the same places are checked as one; a condition holds when any of the
-/// events meets it.
-fn check(test: &Test, arrived: &Arrived) -> Vec<String> {
-    let mut failures = Vec::new();
-    let mut numbers: BTreeMap<&[String], usize> = BTreeMap::new();
-    for output in &test.outputs {
-        let number = numbers.entry(&output.extract_from.0).or_default();
-        failures.extend(check_output(
-            output,
-            *number,
-            &events(&output.extract_from, arrived),
-        ));
-        *number += 1;
-    }
-    for name in &test.no_outputs_from {
-        if let Some(events) = arrived.get(name).filter(|events| !events.is_empty()) {
-            failures.push(format!(
-                "`{name}` should let nothing through, and {} came\n{}",
-                count(events.len()),
-                payloads(&events.iter().collect::<Vec<_>>())
-            ));
-        }
-    }
-    failures
-}
-
-fn events<'a>(from: &OneOrMany, arrived: &'a Arrived) -> Vec<&'a Event> {
-    from.0
+/// The outputs that a test names.
+fn asked(test: &Test) -> BTreeSet<&str> {
+    test.outputs
         .iter()
-        .filter_map(|name| arrived.get(name))
-        .flatten()
+        .flat_map(|output| &output.extract_from.0)
+        .chain(&test.no_outputs_from)
+        .map(String::as_str)
         .collect()
-}
-
-fn check_output(output: &Output, number: usize, events: &[&Event]) -> Vec<String> {
-    let from = output.extract_from.0.join("`, `");
-    if let Some(expected) = output.expected_event_count {
-        if events.len() != expected {
-            return vec![format!(
-                "{} should come from `{from}`, and {} came",
-                count(expected),
-                count(events.len())
-            )];
-        }
-        if expected == 0 {
-            return Vec::new();
-        }
-    }
-    if events.is_empty() {
-        return vec![format!("no event came from `{from}`")];
-    }
-    let mut failures = Vec::new();
-    for (place, condition) in output.conditions.iter().enumerate() {
-        let failed = match Check::compile(condition) {
-            Err(reason) => Some(reason),
-            Ok(mut check) => {
-                let mut reasons: Vec<String> = events
-                    .iter()
-                    .map_while(|event| check.holds(event).err())
-                    .collect();
-                (reasons.len() == events.len()).then(|| reasons.swap_remove(0))
-            }
-        };
-        if let Some(reason) = failed {
-            failures.push(format!(
-                "check {number} of `{from}`, condition {place}: {reason}"
-            ));
-        }
-    }
-    if !failures.is_empty() {
-        failures.push(format!("what came from `{from}`:\n{}", payloads(events)));
-    }
-    failures
-}
-
-fn count(events: usize) -> String {
-    match events {
-        1 => "1 event".into(),
-        n => format!("{n} events"),
-    }
-}
-
-fn payloads(events: &[&Event]) -> String {
-    events
-        .iter()
-        .map(|event| format!("  {}", json(&event.value)))
-        .collect::<Vec<_>>()
-        .join("\n")
-}
-
-fn json(value: &Value) -> String {
-    serde_json::to_string(value).unwrap_or_else(|error| format!("not JSON: {error}"))
 }
 
 #[cfg(test)]

@@ -10,9 +10,10 @@ fn verdicts(config: &str) -> Vec<String> {
     let config = VectorConfig::read(&[path]).unwrap();
     let tables = Tables::load(&config.enrichment_tables).unwrap();
     let mut suite = Suite::new(config, tables);
-    (0..suite.len())
-        .map(|number| {
-            let failures = suite.run(number).failures;
+    suite
+        .run()
+        .map(|verdict| {
+            let failures = verdict.failures;
             if failures.is_empty() {
                 "ok".into()
             } else {
@@ -37,8 +38,8 @@ tests:
     inputs: [{insert_at: second, type: log, log_fields: {a: 1, b.c: 2}}]
     outputs: [{extract_from: second, conditions: [{type: vrl, source: '.b == 1 && .message == \"\"'}]}]
   - name: by VRL
-    input: {insert_at: second, type: vrl, source: '. = {\"a\": [1]}'}
-    outputs: [{extract_from: [first, second], conditions: ['.b == [1]', '!exists(.message)']}]
+    input: {insert_at: first, type: vrl, source: '. = {\"message\": [1]}'}
+    outputs: [{extract_from: [first, second], conditions: ['.b == [1]', '!exists(.timestamp)']}]
 ",
     );
     assert_eq!(verdicts, ["ok", "ok", "ok"]);
@@ -56,7 +57,7 @@ tests:
     outputs: [{extract_from: only, conditions: ['assert_eq!(.a, 2)']}]
 ",
     );
-    let expected = r#"check 0 of `only`, condition 0: function call error for "assert_eq" at (0:17): 
+    let expected = r#"check 0 of `only`, condition 0: function call error for "assert_eq" in the condition, line 1: 
   wanted  2
   got     1
 what came from `only`:
@@ -81,7 +82,11 @@ tests:
     );
     assert_eq!(
         verdicts,
-        ["ok", "1 event should come from `split`, and 3 events came"]
+        [
+            "ok",
+            "1 event should come from `split`, and 3 events came\nwhat came from `split`:\n  \
+             {\"n\":1}\n  {\"n\":2}\n  {\"message\":3}"
+        ]
     );
 }
 
@@ -154,7 +159,7 @@ tests:
             "it has no `inputs`",
             "transform `other`: only Vector runs this type; run `vector test`",
             "nothing leads from `other` to what is extracted",
-            "check 0 of `only`, condition 0: a condition says true or false; this one ends in another value",
+            "condition 0: a condition says true or false; this one ends in another value",
         ]
     );
 }
@@ -201,8 +206,95 @@ tests:
         verdicts[1..],
         [
             "transform `wrong` failed as told above",
-            "transform `misspelt`: it needs exactly one of `source`, `file` and `files` \
-             (it has `fils`)"
+            "transform `misspelt`: it has no option `fils`"
         ]
     );
+}
+
+/// What the one test of a configuration with these transforms says.
+fn verdict(transforms: &str, test: &str) -> String {
+    verdicts(&format!(
+        "transforms: {{{transforms}}}\ntests: [{{name: t, inputs: [{{insert_at: a, value: x}}], {test}}}]"
+    ))
+    .concat()
+}
+
+#[test]
+fn a_test_that_vector_would_not_build_fails() {
+    let silent = "a: {type: filter, inputs: [], condition: 'false'}";
+    let set = "a: {type: remap, inputs: [], source: '.x = 1'}";
+    for (transforms, test, reason) in [
+        (
+            format!("{silent}, b: {{type: remap, inputs: [a], source: '.n = nope(1)'}}"),
+            "no_outputs_from: [b]",
+            "transform `b`: the VRL program does not compile",
+        ),
+        (
+            format!("{silent}, b: {{type: sample, inputs: [a], rate: 10}}"),
+            "no_outputs_from: [b]",
+            "transform `b`: only Vector runs this type; run `vector test`",
+        ),
+        (
+            format!("{set}, z: {{type: remap, inputs: [], source: '.x = 1'}}"),
+            "outputs: [{extract_from: a}], no_outputs_from: [z]",
+            "nothing leads from the test's inputs to `z`",
+        ),
+        (
+            silent.into(),
+            "outputs: [{extract_from: a, expected_event_count: 0, conditions: ['true']}]",
+            "`a` is to give no event, so its conditions prove nothing",
+        ),
+        (
+            set.into(),
+            "outputs: [{extract_from: a, expected_event_count: 1}, \
+             {extract_from: a, expected_event_count: 2}]",
+            "`a` is to give 1 event and 2 events",
+        ),
+        (
+            set.into(),
+            "outputs: [{extract_from: a}], no_outputs_from: [a]",
+            "`a` stands in `extract_from` and in `no_outputs_from`",
+        ),
+        (
+            "a: {type: remap, inputs: [b], source: '.x = 1'}, \
+             b: {type: remap, inputs: [a], source: '.x = 1'}"
+                .into(),
+            "outputs: [{extract_from: a}]",
+            "the inputs of `a` come back to it: a cycle",
+        ),
+        (
+            "a: {type: remap, inputs: [], source: '.x = 1', drop_on_abrt: false}".into(),
+            "outputs: [{extract_from: a}]",
+            "transform `a`: it has no option `drop_on_abrt`",
+        ),
+        (
+            "a: {type: remap, inputs: [], source: '%vector.x = 1'}".into(),
+            "outputs: [{extract_from: a}]",
+            "mutation of read-only value",
+        ),
+        (
+            "a: {type: remap, inputs: [], source: '.x = get_secret(\"y\")'}".into(),
+            "outputs: [{extract_from: a}]",
+            "`get_secret` is a function that only Vector has",
+        ),
+    ] {
+        let told = verdict(&transforms, test);
+        assert!(told.contains(reason), "{told}");
+    }
+}
+
+#[test]
+fn a_pattern_takes_the_inserted_event_too_where_it_fits_the_test_s_source() {
+    let transforms = "a: {type: remap, inputs: [], source: '.x = 1'}, \
+                      b: {type: remap, inputs: ['a*'], source: '.y = .x'}";
+    let test = "outputs: [{extract_from: b, expected_event_count: 2, conditions: ['true']}]";
+    assert_eq!(verdict(transforms, test), "ok");
+}
+
+#[test]
+fn times_without_a_zone_are_taken_in_the_transform_s() {
+    let transforms = "a: {type: remap, inputs: [], timezone: Europe/Berlin, \
+                      source: '.at = parse_timestamp!(\"2026-01-01 10:00\", \"%F %R\")'}";
+    let test = "outputs: [{extract_from: a, conditions: [\".at == t'2026-01-01T09:00:00Z'\"]}]";
+    assert_eq!(verdict(transforms, test), "ok");
 }

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::Value as Json;
 use vrl::{
-    compiler::runtime::Terminate,
+    compiler::{TimeZone, runtime::Terminate},
     value::{ObjectMap, Value},
 };
 
@@ -11,7 +12,7 @@ use super::{
     super::{
         Event, Program, Source, reason,
         tables::Tables,
-        vector_config::{Remap, Transform, TransformKind},
+        vector_config::{ExclusiveRoute, Remap, Route, TransformKind},
     },
     condition::Check,
 };
@@ -48,30 +49,29 @@ impl Left {
     }
 }
 
-/// Every output of these transforms.
-pub fn outputs(transforms: &BTreeMap<String, Transform>) -> impl Iterator<Item = String> {
-    transforms.iter().flat_map(|(name, transform)| {
-        let ports: Vec<String> = match &transform.kind {
-            TransformKind::Remap(remap) if remap.reroute_dropped => {
-                return vec![name.clone(), format!("{name}.dropped")];
-            }
-            TransformKind::Route {
-                route,
-                reroute_unmatched,
-            } => route
-                .keys()
-                .cloned()
-                .chain(reroute_unmatched.then(|| UNMATCHED.to_owned()))
-                .collect(),
-            TransformKind::ExclusiveRoute { routes } => routes
-                .iter()
-                .map(|route| route.name.clone())
-                .chain([UNMATCHED.to_owned()])
-                .collect(),
-            _ => return vec![name.clone()],
-        };
-        ports.iter().map(|port| format!("{name}.{port}")).collect()
-    })
+/// The outputs of the transform of this name.
+pub fn outputs_of(name: &str, kind: &TransformKind) -> Vec<String> {
+    let ports: Vec<String> = match kind {
+        TransformKind::Remap(remap) if remap.reroute_dropped => {
+            return vec![name.to_owned(), format!("{name}.dropped")];
+        }
+        TransformKind::Route(Route {
+            route,
+            reroute_unmatched,
+            ..
+        }) => route
+            .keys()
+            .cloned()
+            .chain(reroute_unmatched.then(|| UNMATCHED.to_owned()))
+            .collect(),
+        TransformKind::ExclusiveRoute(ExclusiveRoute { routes, .. }) => routes
+            .iter()
+            .map(|route| route.name.clone())
+            .chain([UNMATCHED.to_owned()])
+            .collect(),
+        _ => return vec![name.to_owned()],
+    };
+    ports.iter().map(|port| format!("{name}.{port}")).collect()
 }
 
 const UNMATCHED: &str = "_unmatched";
@@ -80,33 +80,48 @@ impl Runner {
     /// Compiles the transform.
     ///
     /// # Errors
-    /// The compiler's text, or that only Vector runs such a transform.
+    /// The compiler's text, an option that the transform does not have, or that only Vector runs it.
     pub fn new(kind: &TransformKind, tables: &Tables) -> Result<Self, String> {
         Ok(match kind {
-            TransformKind::Remap(options) => Self::Remap {
-                program: Box::new(program(options, tables)?),
-                options: options.clone(),
-            },
-            TransformKind::Filter { condition } => Self::Filter(Check::compile(condition)?),
-            TransformKind::Route {
-                route,
-                reroute_unmatched,
-            } => Self::Route {
-                routes: route
-                    .iter()
-                    .map(|(name, condition)| Ok((name.clone(), Check::compile(condition)?)))
-                    .collect::<Result<_, String>>()?,
-                unmatched: *reroute_unmatched,
-                first_only: false,
-            },
-            TransformKind::ExclusiveRoute { routes } => Self::Route {
-                routes: routes
-                    .iter()
-                    .map(|route| Ok((route.name.clone(), Check::compile(&route.condition)?)))
-                    .collect::<Result<_, String>>()?,
-                unmatched: true,
-                first_only: true,
-            },
+            TransformKind::Remap(options) => {
+                refuse(&options.others, &["metric_tag_values", "runtime"])?;
+                Self::Remap {
+                    program: Box::new(program(options, tables)?),
+                    options: options.clone(),
+                }
+            }
+            TransformKind::Filter(filter) => {
+                refuse(&filter.others, &[])?;
+                Self::Filter(Check::compile(&filter.condition, tables)?)
+            }
+            TransformKind::Route(route) => {
+                refuse(&route.others, &[])?;
+                Self::Route {
+                    routes: route
+                        .route
+                        .iter()
+                        .map(|(name, condition)| {
+                            Ok((name.clone(), Check::compile(condition, tables)?))
+                        })
+                        .collect::<Result<_, String>>()?,
+                    unmatched: route.reroute_unmatched,
+                    first_only: false,
+                }
+            }
+            TransformKind::ExclusiveRoute(ExclusiveRoute { routes, others }) => {
+                refuse(others, &[])?;
+                Self::Route {
+                    routes: routes
+                        .iter()
+                        .map(|route| {
+                            let check = Check::compile(&route.condition, tables)?;
+                            Ok((route.name.clone(), check))
+                        })
+                        .collect::<Result<_, String>>()?,
+                    unmatched: true,
+                    first_only: true,
+                }
+            }
             TransformKind::Foreign => {
                 return Err("only Vector runs this type; run `vector test`".into());
             }
@@ -163,18 +178,25 @@ fn program(options: &Remap, tables: &Tables) -> Result<Program, String> {
             .iter()
             .map(|file| Source::read(file).map_err(|error| error.to_string()))
             .collect::<Result<_, _>>()?,
-        _ => {
-            let foreign: Vec<&str> = options.others.keys().map(String::as_str).collect();
-            let foreign = match foreign.as_slice() {
-                [] => String::new(),
-                names => format!(" (it has `{}`)", names.join("`, `")),
-            };
-            return Err(format!(
-                "it needs exactly one of `source`, `file` and `files`{foreign}"
-            ));
-        }
+        _ => return Err("it needs exactly one of `source`, `file` and `files`".into()),
     };
-    Program::compile(&sources, tables).map_err(|error| error.to_string())
+    let mut program = Program::compile(&sources, tables).map_err(|error| error.to_string())?;
+    if let Some(name) = &options.timezone {
+        let timezone =
+            TimeZone::parse(name).ok_or_else(|| format!("timezone {name:?} is unknown"))?;
+        program.set_timezone(timezone);
+    }
+    Ok(program)
+}
+
+/// Refuses options that a transform does not have; `known` are those that change nothing here.
+fn refuse(others: &BTreeMap<String, Json>, known: &[&str]) -> Result<(), String> {
+    // `graph` is an option of every transform, for drawings of the topology.
+    let foreign = |name: &&String| name.as_str() != "graph" && !known.contains(&name.as_str());
+    match others.keys().find(foreign) {
+        Some(name) => Err(format!("it has no option `{name}`")),
+        None => Ok(()),
+    }
 }
 
 fn remap(name: &str, program: &mut Program, options: &Remap, event: Event) -> Left {

@@ -109,3 +109,40 @@ fn is_date(text: &str) -> bool {
     DateTime::parse_from_rfc3339(text).is_ok()
         || NaiveDate::parse_from_str(text, "%Y-%m-%d").is_ok()
 }
+
+#[test]
+fn what_is_not_of_its_type_is_found() {
+    let document = serde_json::json!({
+        "id": 5,
+        "ip": "300.0.0.1",
+        "time": "2026-02-30T10:00:00Z",
+        "names": ["a", null, 1],
+        "user": "Ada",
+        "targets": {"0": {"id": "t"}, "first": {"id": "t"}},
+        "kept": {"any": 1},
+        "odd": true,
+    });
+    let fields = [
+        ("id", Type::Keyword),
+        ("ip", Type::Ip),
+        ("time", Type::Date),
+        ("names", Type::Keywords),
+        ("user.id", Type::Keyword),
+        ("targets.*.id", Type::Keyword),
+    ]
+    .map(|(name, sort)| (name.to_owned(), sort));
+    let mut misfits = misfits(&document, &fields, &["kept."]);
+    misfits.sort();
+    assert_eq!(
+        misfits,
+        [
+            "id is no keyword: 5",
+            "ip is no ip: \"300.0.0.1\"",
+            "names is no keywords: [\"a\",null,1]",
+            "odd is in no catalogue: true",
+            "targets.first.id is in no catalogue: \"t\"",
+            "time is no date: \"2026-02-30T10:00:00Z\"",
+            "user is no object: \"Ada\"",
+        ]
+    );
+}

@@ -113,6 +113,7 @@ fn line(text: &mut String, property: &Property, below: &str, margin: &str, style
         Type::Boolean => format!(
             "{{ flag = to_string(del({path})) ?? \"\"; if flag == \"true\" {{ true }} else if flag == \"false\" {{ false }} }}"
         ),
+        // Elastic's index calls one of them a float; Graph's are whole numbers.
         Type::Long | Type::Float => format!(
             "{{ number = to_string(del({path})) ?? \"\"; if match(number, whole) {{ to_int(number) ?? null }} }}"
         ),

@@ -85,10 +85,7 @@ fn note(path: &str, value: &Value, seen: &mut Seen) {
 fn seen(before: &[&str], mut wanted: BTreeSet<String>) -> Seen {
     let config = VectorConfig::read(&[project().join("tests/vrl/layers.yaml")]).unwrap();
     let tables = Tables::load(&config.enrichment_tables).unwrap();
-    let mut sources = bundle::base();
-    for name in before.iter().chain(&["elastic"]) {
-        sources.extend(bundle::sources(bundle::addition(name).unwrap()));
-    }
+    let sources = bundle::layered(&[before, &["elastic"]].concat());
     let mut mapper = Mapper::new(&sources, &tables).unwrap();
     let mut rng = fastrand::Rng::with_seed(21);
     let at = DateTime::from_timestamp(1_795_000_000, 0).unwrap();

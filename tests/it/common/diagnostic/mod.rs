@@ -4,17 +4,14 @@
 //! (SEKOIA-IO/intake-formats, elastic/integrations). Where several ways of writing are known,
 //! `number` picks among them.
 
-use chrono::DateTime;
-use serde_json::{Map, Value, json};
+mod parts;
+mod sign_in;
+
+use serde_json::{Value, json};
 use vector_entra_id::{emulator::records::TENANT_ID, stream::Stream};
 
-#[rustfmt::skip] // tables
-const CONDITIONS: [&str; 17] = [
-    "application", "users", "devicePlatform", "location", "clientType", "signInRisk", "userRisk",
-    "time", "deviceState", "client", "ipAddressSeenByAzureAD", "ipAddressSeenByResourceProvider",
-    "unknownFutureValue", "servicePrincipals", "servicePrincipalRisk", "authenticationFlows",
-    "insiderRisk",
-];
+use self::{parts::*, sign_in::sign_in};
+
 const RESULTS: [&str; 4] = ["success", "failure", "skipped", "warning"];
 #[rustfmt::skip]
 const STEPS: [&str; 6] = [
@@ -69,122 +66,6 @@ pub fn record(stream: Stream, graph: &Value, number: usize) -> Value {
         _ => inner,
     };
     outer
-}
-
-fn sign_in(graph: &Value, inner: &mut Value, outer: &mut Value, number: usize) {
-    // The time of the export.
-    let times = [
-        american(text(graph, "createdDateTime")),
-        "2030-01-01T00:00:00.1234567Z".to_owned(),
-    ];
-    outer["time"] = pick(number, times).into();
-    outer["operationName"] = "Sign-in activity".into();
-    let status = &graph["status"];
-    let failed = status["errorCode"] != 0;
-    outer["resultType"] = status["errorCode"].to_string().into();
-    if failed {
-        outer["resultDescription"] = status["failureReason"].clone();
-    } else if number.is_multiple_of(2) {
-        inner["status"]["failureReason"] = Value::Null;
-    }
-    outer["correlationId"] = graph["correlationId"].clone();
-    if graph["ipAddress"].is_string() {
-        outer["callerIpAddress"] = graph["ipAddress"].clone();
-    } else if number.is_multiple_of(2) {
-        outer["callerIpAddress"] = "<null>".into();
-        inner["ipAddress"] = "".into();
-    }
-    if graph["userDisplayName"].is_string() {
-        outer["identity"] = graph["userDisplayName"].clone();
-        outer["location"] = graph["location"]["countryOrRegion"].clone();
-    }
-
-    each_time(inner, exported);
-    for policy in items(inner, "appliedConditionalAccessPolicies") {
-        for name in ["conditionsSatisfied", "conditionsNotSatisfied"] {
-            if let Some(words) = policy[name].as_str() {
-                policy[name] = match number % 4 {
-                    3 => flags(words).to_string().into(),
-                    _ => flags(words).into(),
-                };
-            }
-        }
-        for name in ["includeRulesSatisfied", "excludeRulesSatisfied"] {
-            for rule in items(policy, name) {
-                let words = text(rule, "conditionalAccessCondition").to_owned();
-                if number.is_multiple_of(3) {
-                    rule["conditionalAccessCondition"] = flags(&words).into();
-                }
-            }
-        }
-    }
-    for step in items(inner, "authenticationDetails") {
-        step["StatusSequence"] = 0.into();
-        step["RequestSequence"] = 1.into();
-    }
-    if number % 2 == 1 {
-        for audience in items(inner, "conditionalAccessAudiences") {
-            *audience = json!({"applicationId": audience, "audienceReasons": "none"});
-        }
-    }
-    match inner["userType"].as_str() {
-        Some("member") => inner["userType"] = "Member".into(),
-        Some("guest") => inner["userType"] = "Guest".into(),
-        _ => {}
-    }
-
-    // What is null in Graph is left out, or is an empty object.
-    without_nulls(inner);
-    if number % 2 == 1 && graph["mfaDetail"].is_null() {
-        inner["mfaDetail"] = json!({});
-    }
-    if graph["userId"] == "" {
-        inner["userId"] = pick(number, [Value::Null, json!("")]);
-    }
-    if inner.get("riskEventTypes").is_none() {
-        inner["riskEventTypes"] = graph["riskEventTypes_v2"].clone();
-    }
-    if number % 7 == 3 {
-        // Some exports write every scalar as a text.
-        inner["status"]["errorCode"] = status["errorCode"].to_string().into();
-        let scalars = [
-            "isInteractive",
-            "processingTimeInMilliseconds",
-            "autonomousSystemNumber",
-        ];
-        for name in scalars {
-            if let Some(value) = inner.get_mut(name) {
-                *value = value.to_string().into();
-            }
-        }
-        for name in ["isCompliant", "isManaged"] {
-            if let Some(flag) = inner["deviceDetail"][name].as_bool() {
-                inner["deviceDetail"][name] = ["False", "True"][usize::from(flag)].into();
-            }
-        }
-    }
-    if number % 6 == 5 {
-        for name in [
-            "status",
-            "deviceDetail",
-            "location",
-            "appliedConditionalAccessPolicies",
-            "authenticationDetails",
-            "conditionalAccessAudiences",
-        ] {
-            if let Some(value) = inner.get_mut(name) {
-                *value = value.to_string().into();
-            }
-        }
-    }
-    add(
-        inner,
-        &json!({
-            "tenantId": TENANT_ID, "alternateSignInName": "", "appServicePrincipalId": null,
-            "ssoExtensionVersion": "", "rngcStatus": 0, "authenticationStrengths": [],
-            "userAdministrativeUnits": [], "sourceAppClientId": "", "redirectUrl": "",
-        }),
-    );
 }
 
 fn audit(graph: &Value, inner: &mut Value, outer: &mut Value, number: usize) {
@@ -318,92 +199,4 @@ fn risk_state(graph: &Value, inner: &mut Value, outer: &mut Value) {
 
 fn pick<T: Clone, const N: usize>(number: usize, variants: [T; N]) -> T {
     variants[number % N].clone()
-}
-
-/// `8/22/2022 6:11:52 PM`
-fn american(time: &str) -> String {
-    let time = DateTime::parse_from_rfc3339(time).unwrap();
-    time.format("%-m/%-d/%Y %-I:%M:%S %p").to_string()
-}
-
-/// `2026-07-17T05:10:02.1234567+00:00`: with a fraction also where Graph has whole seconds.
-fn exported(time: &str) -> String {
-    match time.trim_end_matches('Z') {
-        whole if !whole.contains('.') => format!("{whole}.1234567+00:00"),
-        time => format!("{time}+00:00"),
-    }
-}
-
-/// `2022-09-09T9:59:27.958Z`
-fn unpadded(time: &str) -> String {
-    let time = DateTime::parse_from_rfc3339(time).unwrap();
-    time.format("%Y-%m-%dT%-H:%M:%S%.3fZ").to_string()
-}
-
-fn each_time(value: &mut Value, rewrite: fn(&str) -> String) {
-    match value {
-        Value::Object(map) => {
-            for (name, value) in map.iter_mut() {
-                match value {
-                    Value::String(time) if name.ends_with("DateTime") => *time = rewrite(time),
-                    value => each_time(value, rewrite),
-                }
-            }
-        }
-        Value::Array(list) => list.iter_mut().for_each(|value| each_time(value, rewrite)),
-        _ => {}
-    }
-}
-
-fn without_nulls(value: &mut Value) {
-    match value {
-        Value::Object(map) => {
-            map.retain(|_, value| !value.is_null());
-            map.values_mut().for_each(without_nulls);
-        }
-        Value::Array(list) => list.iter_mut().for_each(without_nulls),
-        _ => {}
-    }
-}
-
-/// `application,users` is 3.
-fn flags(words: &str) -> u64 {
-    let conditions = words.split(',').filter(|word| *word != "none");
-    conditions
-        .map(|word| 1_u64 << place(&CONDITIONS, word))
-        .sum()
-}
-
-fn place(words: &[&str], word: &str) -> usize {
-    words.iter().position(|there| *there == word).unwrap()
-}
-
-fn capital(word: &str) -> String {
-    let (first, rest) = word.split_at(1);
-    first.to_uppercase() + rest
-}
-
-fn text<'a>(value: &'a Value, name: &str) -> &'a str {
-    value[name].as_str().unwrap_or_default()
-}
-
-/// The elements of a list, if it is one.
-fn items<'a>(value: &'a mut Value, name: &str) -> impl Iterator<Item = &'a mut Value> {
-    value
-        .get_mut(name)
-        .and_then(Value::as_array_mut)
-        .into_iter()
-        .flatten()
-}
-
-fn rename(map: &mut Map<String, Value>, old: &str, new: &str) {
-    if let Some(value) = map.remove(old) {
-        map.insert(new.to_owned(), value);
-    }
-}
-
-fn add(to: &mut Value, more: &Value) {
-    for (name, value) in more.as_object().unwrap() {
-        to[name] = value.clone();
-    }
 }

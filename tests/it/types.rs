@@ -8,12 +8,12 @@ use proptest::{
 };
 use serde_json::{Value, json};
 use vector_entra_id::{
-    ecs::{Mapper, bundle, tables::Tables},
+    ecs::{Mapper, Program, bundle, tables::Tables, vector_config::VectorConfig},
     emulator::records,
     stream::Stream,
 };
 
-use crate::catalogue::{Catalogue, Type, check};
+use crate::catalogue::{Catalogue, Type, check, project};
 
 /// A layer: the mapper and what its documents may hold.
 struct Layer {
@@ -21,6 +21,7 @@ struct Layer {
     mapper: Mapper,
     fields: Vec<(String, Type)>,
     open: &'static [&'static str],
+    normalised: bool,
 }
 
 /// Below these, overlay `elastic` keeps what no catalogue has.
@@ -30,33 +31,59 @@ const KEPT: [&str; 3] = [
     "azure.identityprotection.properties.",
 ];
 
-fn layer(name: &'static str) -> Layer {
+/// Base with these additions, and with the normaliser before it where asked for.
+fn layer(name: &'static str, additions: &[&str], normalised: bool) -> Layer {
     let catalogue = Catalogue::read();
-    let sources = bundle::layered(&[name]);
     let mut fields = catalogue.base();
     let mut open: &[&str] = &[];
-    if name == "elastic" {
+    if additions.contains(&"elastic") {
         // What Elastic has no stream for stays as base wrote it.
         let own = catalogue.elastic_with_ecs();
         fields.retain(|(there, _)| own.iter().all(|(name, _)| name != there));
         fields.extend(own);
         open = &KEPT;
     }
+    let declared = VectorConfig::read(&[project().join("tests/vrl/layers.yaml")]).unwrap();
+    let tables = Tables::load(&declared.enrichment_tables).unwrap();
+    let mut mapper = Mapper::new(&bundle::layered(additions), &tables).unwrap();
+    if normalised {
+        let normaliser = bundle::sources(bundle::EVENT_HUBS);
+        mapper.before(Program::compile(&normaliser, &tables).unwrap());
+    }
     Layer {
         name,
-        mapper: Mapper::new(&sources, &Tables::default()).unwrap(),
+        mapper,
         fields,
         open,
+        normalised,
     }
 }
 
+/// The event of the source for this record.
+fn from_graph(stream: Stream, record: &str) -> Value {
+    json!({
+        "message": record,
+        "timestamp": "2026-11-22T10:00:00Z",
+        "entra_id": {"tenant_id": records::TENANT_ID, "stream": stream.name(), "revision": 0},
+    })
+}
+
+/// The event of Vector's kafka source for this record in Azure's envelope.
+fn from_event_hubs(stream: Stream, record: &str) -> Value {
+    let category = stream.entry().category;
+    let envelope = format!(
+        r#"{{"time":"2026-11-22T10:00:00Z","category":"{category}","properties":{record}}}"#
+    );
+    json!({"message": envelope, "timestamp": "2026-11-22T10:00:00Z", "topic": "t", "offset": 1})
+}
+
 impl Layer {
-    fn check(&mut self, stream: &str, record: &str) -> Result<(), String> {
-        let event = json!({
-            "message": record,
-            "timestamp": "2026-11-22T10:00:00Z",
-            "entra_id": {"tenant_id": records::TENANT_ID, "stream": stream, "revision": 0},
-        });
+    fn check(&mut self, stream: Stream, record: &str) -> Result<(), String> {
+        let event = if self.normalised {
+            from_event_hubs(stream, record)
+        } else {
+            from_graph(stream, record)
+        };
         let documents = self.mapper.map(&event.to_string());
         let told = |what: String| Err(format!("{}, {stream}, {record}: {what}", self.name));
         if documents.len() != 1 {
@@ -84,7 +111,7 @@ impl Layer {
         for stream in Stream::ALL {
             for ordinal in 0..60 {
                 let record = records::make(&mut rng, stream, at, ordinal).text;
-                self.check(stream.name(), &record).unwrap();
+                self.check(stream, &record).unwrap();
             }
         }
     }
@@ -113,7 +140,7 @@ impl Layer {
                 for other in &others {
                     let mut record = record.clone();
                     *record.pointer_mut(&path).unwrap() = other.clone();
-                    self.check(stream.name(), &record.to_string()).unwrap();
+                    self.check(stream, &record.to_string()).unwrap();
                 }
             }
         }
@@ -182,7 +209,7 @@ impl Layer {
                 let length = (text.chars().count() as f64 * kept) as usize;
                 let start: String = text.chars().take(length).collect();
                 cell.borrow_mut()
-                    .check(stream.name(), &start)
+                    .check(stream, &start)
                     .map_err(prop::test_runner::TestCaseError::fail)
             })
             .unwrap();
@@ -213,33 +240,38 @@ fn paths(value: &Value) -> Vec<String> {
     found
 }
 
+impl Layer {
+    fn takes_anything(&mut self) {
+        self.believable();
+        self.of_other_types();
+        self.arbitrary();
+        let deep = format!("{{\"id\":{}1{}}}", "[".repeat(10_000), "]".repeat(10_000));
+        self.check(Stream::SignIns, &deep).unwrap();
+    }
+}
+
 #[test]
 fn base_makes_one_document_of_catalogue_types_of_anything() {
-    let mut layer = layer("base");
-    layer.believable();
-    layer.of_other_types();
-    layer.arbitrary();
+    layer("base", &[], false).takes_anything();
 }
 
 #[test]
 fn overlay_elastic_makes_one_document_of_catalogue_types_of_anything() {
-    let mut layer = layer("elastic");
-    layer.believable();
-    layer.of_other_types();
-    layer.arbitrary();
+    layer("elastic", &["elastic"], false).takes_anything();
 }
 
 #[test]
 fn overlay_sekoia_makes_one_document_of_catalogue_types_of_anything() {
-    let mut layer = layer("sekoia");
-    layer.believable();
-    layer.of_other_types();
-    layer.arbitrary();
+    layer("sekoia", &["sekoia"], false).takes_anything();
 }
 
 #[test]
-fn a_record_nested_ten_thousand_deep_is_a_document_too() {
-    let mut layer = layer("base");
-    let deep = format!("{{\"id\":{}1{}}}", "[".repeat(10_000), "]".repeat(10_000));
-    layer.check("sign_ins", &deep).unwrap();
+fn enrichment_makes_one_document_of_catalogue_types_of_anything() {
+    let all = ["geoip-city", "geoip-asn", "directory", "tor", "threat-list"];
+    layer("enrichment", &all, false).takes_anything();
+}
+
+#[test]
+fn the_normaliser_makes_one_document_of_catalogue_types_of_anything() {
+    layer("event hubs", &[], true).takes_anything();
 }

@@ -251,6 +251,7 @@ fn the_tests_of_base_pass() {
         "base_audits.yaml",
         "base_others.yaml",
         "base_traps.yaml",
+        "base_activities.yaml",
     ]);
 }
 

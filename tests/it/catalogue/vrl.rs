@@ -113,9 +113,11 @@ fn line(text: &mut String, property: &Property, below: &str, margin: &str, style
         Type::Boolean => format!(
             "{{ flag = to_string(del({path})) ?? \"\"; if flag == \"true\" {{ true }} else if flag == \"false\" {{ false }} }}"
         ),
-        // Elastic's index calls one of them a float; Graph's are whole numbers.
-        Type::Long | Type::Float => format!(
+        Type::Long => format!(
             "{{ number = to_string(del({path})) ?? \"\"; if match(number, whole) {{ to_int(number) ?? null }} }}"
+        ),
+        Type::Float => format!(
+            "{{ number = to_string(del({path})) ?? \"\"; if match(number, whole) {{ to_int(number) ?? null }} else if match(number, decimal) {{ to_float(number) ?? null }} }}"
         ),
         Type::Date if style.time == Some(&property.name) => {
             "{ if match(time, date_form) && is_timestamp(parse_timestamp(time, \"%+\") ?? null) { time } }".into()
@@ -182,6 +184,7 @@ const ELASTIC_HEAD: &str = "\
 # 22_sign_in_rest.vrl.
 
 groups = r'^(?:GROUPS)$'  # properties that are objects
+decimal = r'^-?[0-9]{1,15}\\.[0-9]{1,9}$'
 
 if layer == \"signinlogs\" {
   .azure.signinlogs.properties = compact({

@@ -71,8 +71,14 @@ fn main() {
             }],
         ),
         Contender::new("base", &bundle::base()),
-        Contender::new("base, sekoia", &bundle::layered(&["sekoia"])),
-        Contender::new("base, elastic", &bundle::layered(&["elastic"])),
+        Contender::new(
+            "base, sekoia",
+            &bundle::layered(&["sekoia"]).expect("bundled"),
+        ),
+        Contender::new(
+            "base, elastic",
+            &bundle::layered(&["elastic"]).expect("bundled"),
+        ),
     ];
     println!();
     for stream in Stream::ALL {

@@ -38,9 +38,10 @@ pub fn run(args: &Test) -> Result<(), Failure> {
         return super::print("No tests found.\n");
     }
     let colour = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    super::print(&format!("Running {} tests\n", suite.len()))?;
-    let mut failed = Vec::new();
     let all = suite.len();
+    let tests = if all == 1 { "test" } else { "tests" };
+    super::print(&format!("Running {all} {tests}\n"))?;
+    let mut failed = Vec::new();
     for verdict in suite.run() {
         for warning in &verdict.warnings {
             eprintln!("{warning}");

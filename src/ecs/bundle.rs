@@ -73,15 +73,15 @@ pub fn base() -> Vec<Source> {
     sources(&BASE)
 }
 
-/// The base mapping with these additions after it, ready to compile. A name that the bundle does not
-/// have adds nothing.
+/// The base mapping with these additions after it, ready to compile; `None` when the bundle does not
+/// have one of that name.
 #[must_use]
-pub fn layered(additions: &[&str]) -> Vec<Source> {
+pub fn layered(additions: &[&str]) -> Option<Vec<Source>> {
     let mut layered = base();
-    for files in additions.iter().filter_map(|name| addition(name)) {
-        layered.extend(sources(files));
+    for name in additions {
+        layered.extend(sources(addition(name)?));
     }
-    layered
+    Some(layered)
 }
 
 /// Bundled files, ready to compile.

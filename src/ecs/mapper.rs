@@ -57,26 +57,31 @@ impl Mapper {
     }
 
     fn map_event(&mut self, event: Value) -> Vec<String> {
-        let text = event.get(vrl::path!("message")).map(Value::to_string_lossy);
-        let text = text.unwrap_or_default().into_owned();
+        // Shares the text's bytes; it is only told where the mapping fails.
+        let message = event.get(vrl::path!("message")).cloned();
         let documents = match self.program.run(event) {
             Ok(documents) if !documents.is_empty() => documents,
-            Ok(_) => return vec![self.failed(&text, "the VRL program left no document")],
-            Err(reason) => return vec![self.failed(&text, &program_failed(&reason))],
+            Ok(_) => return vec![self.unmapped(message, "the VRL program left no document")],
+            Err(reason) => return vec![self.unmapped(message, &program_failed(&reason))],
         };
-        let written = documents.iter().map(|document| {
-            if is_pipeline_error(document) {
-                self.pipeline_errors += 1;
-            }
-            serde_json::to_string(document)
-        });
-        match written.collect::<Result<Vec<_>, _>>() {
-            Ok(written) => written,
-            Err(error) => {
-                let reason = format!("the document cannot be written as JSON: {error}");
-                vec![self.failed(&text, &reason)]
-            }
-        }
+        documents
+            .iter()
+            .map(|document| match serde_json::to_string(document) {
+                Ok(written) => {
+                    self.pipeline_errors += u64::from(is_pipeline_error(document));
+                    written
+                }
+                Err(error) => {
+                    let reason = format!("the document cannot be written as JSON: {error}");
+                    self.unmapped(message.clone(), &reason)
+                }
+            })
+            .collect()
+    }
+
+    fn unmapped(&mut self, message: Option<Value>, reason: &str) -> String {
+        let text = message.map(|text| text.to_string_lossy().into_owned());
+        self.failed(&text.unwrap_or_default(), reason)
     }
 
     fn failed(&mut self, text: &str, reason: &str) -> String {

@@ -14,4 +14,4 @@ pub mod vector_config;
 
 pub use file::{EcsFile, Written};
 pub use mapper::Mapper;
-pub use program::{Event, Program, ProgramError, Source, reason};
+pub use program::{Event, Program, ProgramError, Source};

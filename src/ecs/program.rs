@@ -117,10 +117,9 @@ impl Program {
     /// [`ProgramError::Invalid`] with each fault's file and line and VRL's own text.
     pub fn compile(sources: &[Source], tables: &Tables) -> Result<Self, ProgramError> {
         let joined = Joined::new(sources);
-        let mut functions = Tables::functions();
+        let mut functions = tables.functions();
         functions.extend(vrl::stdlib::all());
         let mut config = CompileConfig::default();
-        config.set_custom(tables.clone());
         config.set_read_only_path(OwnedTargetPath::metadata(owned_value_path!("vector")), true);
         let state = TypeState::default();
         let compiled =
@@ -166,10 +165,10 @@ impl Program {
     #[must_use]
     pub fn told(&self, error: &ExpressionError) -> String {
         match error {
-            ExpressionError::Abort { span, .. } => {
-                let place = self.joined.place(span.start()).unwrap_or_default();
-                format!("{} in {place}", reason(error))
-            }
+            ExpressionError::Abort { span, .. } => match self.joined.place(span.start()) {
+                Some(place) => format!("{} in {place}", reason(error)),
+                None => reason(error),
+            },
             _ => self.joined.located(&reason(error)),
         }
     }
@@ -198,8 +197,7 @@ pub(super) fn utc() -> TimeZone {
 }
 
 /// Why a program ended early, in Vector's words: the message that the program gave, or VRL's own.
-#[must_use]
-pub fn reason(error: &ExpressionError) -> String {
+pub(super) fn reason(error: &ExpressionError) -> String {
     let own = error.notes().into_iter().rev().find_map(|note| match note {
         Note::UserErrorMessage(message) => Some(message),
         _ => None,

@@ -191,7 +191,8 @@ fn the_seed_parser_s_cases_differ_only_where_base_means_to() {
 
 #[test]
 fn overlay_sekoia_gives_the_seed_parser_s_documents_and_nothing_more() {
-    let mut mapper = Mapper::new(&bundle::layered(&["sekoia"]), &Tables::default()).unwrap();
+    let mut mapper =
+        Mapper::new(&bundle::layered(&["sekoia"]).unwrap(), &Tables::default()).unwrap();
     for (path, text, expected) in seed_parser_s_cases() {
         let document = map(&mut mapper, &text);
         assert_eq!(sorted(&document), sorted(&expected), "{}", path.display());
@@ -203,10 +204,10 @@ fn the_bundled_programs_compile_without_a_warning() {
     let tables = VectorConfig::read(&[project().join("tests/vrl/layers.yaml")]).unwrap();
     let tables = Tables::load(&tables.enrichment_tables).unwrap();
     let programs = [
-        bundle::layered(&[]),
-        bundle::layered(&["sekoia"]),
-        bundle::layered(&["elastic"]),
-        bundle::layered(&["geoip-city", "geoip-asn", "directory", "tor", "threat-list"]),
+        bundle::layered(&[]).unwrap(),
+        bundle::layered(&["sekoia"]).unwrap(),
+        bundle::layered(&["elastic"]).unwrap(),
+        bundle::layered(&["geoip-city", "geoip-asn", "directory", "tor", "threat-list"]).unwrap(),
         bundle::layered(&[
             "geoip-city",
             "geoip-asn",
@@ -214,7 +215,8 @@ fn the_bundled_programs_compile_without_a_warning() {
             "directory",
             "tor",
             "threat-list",
-        ]),
+        ])
+        .unwrap(),
         bundle::sources(bundle::EVENT_HUBS),
     ];
     for program in programs {

@@ -45,7 +45,7 @@ fn layer(name: &'static str, additions: &[&str], normalised: bool) -> Layer {
     }
     let declared = VectorConfig::read(&[project().join("tests/vrl/layers.yaml")]).unwrap();
     let tables = Tables::load(&declared.enrichment_tables).unwrap();
-    let mut mapper = Mapper::new(&bundle::layered(additions), &tables).unwrap();
+    let mut mapper = Mapper::new(&bundle::layered(additions).unwrap(), &tables).unwrap();
     if normalised {
         let normaliser = bundle::sources(bundle::EVENT_HUBS);
         mapper.before(Program::compile(&normaliser, &tables).unwrap());

@@ -7,6 +7,13 @@ use vrl::{compiler::expression::Expr, prelude::*, value};
 
 use super::{Lookup, Tables};
 
+/// One of the two functions, over these tables.
+#[derive(Clone, Debug)]
+pub struct Enrichment {
+    pub find: Find,
+    pub tables: Tables,
+}
+
 /// Which of the two functions.
 #[derive(Clone, Copy, Debug)]
 pub enum Find {
@@ -28,18 +35,18 @@ const PARAMETERS: &[Parameter] = &[
     Parameter::optional("wildcard", kind::BYTES, "a cell that stands for any value"),
 ];
 
-impl Function for Find {
+impl Function for Enrichment {
     fn identifier(&self) -> &'static str {
-        match self {
-            Self::One => "get_enrichment_table_record",
-            Self::All => "find_enrichment_table_records",
+        match self.find {
+            Find::One => "get_enrichment_table_record",
+            Find::All => "find_enrichment_table_records",
         }
     }
 
     fn usage(&self) -> &'static str {
-        match self {
-            Self::One => "Finds the one row of a table that holds all that is asked for.",
-            Self::All => "Finds all rows of a table that hold what is asked for.",
+        match self.find {
+            Find::One => "Finds the one row of a table that holds all that is asked for.",
+            Find::All => "Finds all rows of a table that hold what is asked for.",
         }
     }
 
@@ -48,9 +55,9 @@ impl Function for Find {
     }
 
     fn return_kind(&self) -> u16 {
-        match self {
-            Self::One => kind::OBJECT,
-            Self::All => kind::ARRAY,
+        match self.find {
+            Find::One => kind::OBJECT,
+            Find::All => kind::ARRAY,
         }
     }
 
@@ -65,10 +72,10 @@ impl Function for Find {
     fn compile(
         &self,
         state: &TypeState,
-        ctx: &mut FunctionCompileContext,
+        _: &mut FunctionCompileContext,
         arguments: ArgumentList,
     ) -> Compiled {
-        Ok(Call::compile(*self, state, ctx, &arguments)?.as_expr())
+        Ok(Call::compile(self, state, &arguments)?.as_expr())
     }
 }
 
@@ -86,23 +93,18 @@ struct Call {
 
 impl Call {
     fn compile(
-        find: Find,
+        enrichment: &Enrichment,
         state: &TypeState,
-        ctx: &mut FunctionCompileContext,
         arguments: &ArgumentList,
     ) -> Result<Self, Box<dyn DiagnosticMessage>> {
-        let tables = ctx
-            .get_external_context::<Tables>()
-            .cloned()
-            .unwrap_or_default();
-        let names: Vec<Value> = tables.names().map(Value::from).collect();
-        let table = arguments.required_enum("table", &names, state)?;
+        let Enrichment { find, tables } = enrichment.clone();
+        let table = arguments.required_literal("table", state)?;
         let table = table.as_str().unwrap_or_default().into_owned();
         let condition = arguments.required_object("condition")?;
         let columns: Vec<KeyString> = condition.keys().cloned().collect();
-        if let Some(Err(reason)) = tables.get(&table).map(|table| table.check(&columns)) {
-            return Err(Box::new(ExpressionError::from(reason)));
-        }
+        tables
+            .check(&table, &columns)
+            .map_err(|reason| Box::new(ExpressionError::from(reason)) as Box<_>)?;
         let case_sensitive = arguments
             .optional_literal("case_sensitive", state)?
             .and_then(|value| value.as_boolean())
@@ -134,11 +136,7 @@ impl FunctionExpression for Call {
             case_sensitive: self.case_sensitive,
             wildcard: wildcard.as_ref(),
         };
-        let table = self
-            .tables
-            .get(&self.table)
-            .ok_or_else(|| format!("there is no table {}", self.table))?;
-        let mut rows = table.find(&lookup)?;
+        let mut rows = self.tables.find(&self.table, &lookup)?;
         match (self.find, rows.len()) {
             (Find::All, _) => Ok(Value::Array(rows.into_iter().map(Value::Object).collect())),
             (Find::One, 1) => Ok(rows.pop().map_or(value!(null), Value::Object)),

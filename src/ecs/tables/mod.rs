@@ -16,7 +16,11 @@ use vrl::{
     value::{KeyString, ObjectMap, Value},
 };
 
-use self::{address::AddressTable, csv::CsvTable};
+use self::{
+    address::AddressTable,
+    csv::CsvTable,
+    functions::{Enrichment, Find},
+};
 
 /// The tables that a program may name.
 #[derive(Clone, Debug, Default)]
@@ -27,10 +31,10 @@ pub struct Tables(Arc<BTreeMap<String, Table>>);
 enum Table {
     Csv(CsvTable),
     Address(AddressTable),
-    Foreign,
+    Memory,
 }
 
-const FOREIGN: &str = "only Vector has tables of this type; run it there";
+const MEMORY: &str = "only Vector has tables of type memory; run it there";
 
 /// A table as a Vector configuration declares it.
 #[derive(Clone, Debug, Deserialize)]
@@ -49,9 +53,8 @@ pub enum Declared {
     Mmdb {
         path: std::path::PathBuf,
     },
-    /// A type that only Vector has.
-    #[serde(other)]
-    Foreign,
+    /// A type that only Vector has, with options of its own.
+    Memory(serde::de::IgnoredAny),
 }
 
 fn english() -> String {
@@ -111,19 +114,36 @@ impl Tables {
 
     /// The functions of VRL that read these tables.
     #[must_use]
-    pub fn functions() -> Vec<Box<dyn Function>> {
-        vec![
-            Box::new(functions::Find::One),
-            Box::new(functions::Find::All),
-        ]
+    pub fn functions(&self) -> Vec<Box<dyn Function>> {
+        [Find::One, Find::All]
+            .map(|find| -> Box<dyn Function> {
+                let tables = self.clone();
+                Box::new(Enrichment { find, tables })
+            })
+            .into()
     }
 
-    fn names(&self) -> impl Iterator<Item = &str> {
-        self.0.keys().map(String::as_str)
+    /// What is wrong with asking a table for these columns, before any record is mapped.
+    fn check(&self, name: &str, columns: &[KeyString]) -> Result<(), String> {
+        self.get(name)?
+            .check(columns)
+            .map_err(|reason| format!("table {name:?}: {reason}"))
     }
 
-    fn get(&self, name: &str) -> Option<&Table> {
-        self.0.get(name)
+    /// The rows of a table that fit, in the order of the file.
+    fn find(&self, name: &str, lookup: &Lookup) -> Result<Vec<ObjectMap>, String> {
+        self.get(name)?.find(lookup)
+    }
+
+    fn get(&self, name: &str) -> Result<&Table, String> {
+        self.0.get(name).ok_or_else(|| {
+            let names: Vec<&str> = self.0.keys().map(String::as_str).collect();
+            let there = match names.as_slice() {
+                [] => "none; `map` reads those of a Vector configuration with --tables".into(),
+                names => names.join(", "),
+            };
+            format!("there is no table {name:?} in enrichment_tables (there: {there})")
+        })
     }
 }
 
@@ -133,26 +153,24 @@ impl Table {
             Declared::File { file, schema } => Self::Csv(CsvTable::load(file, schema)?),
             Declared::Geoip { path, locale } => Self::Address(AddressTable::geoip(path, locale)?),
             Declared::Mmdb { path } => Self::Address(AddressTable::mmdb(path)?),
-            Declared::Foreign => Self::Foreign,
+            Declared::Memory(_) => Self::Memory,
         })
     }
 
-    /// What is wrong with a lookup by these columns, before any record is mapped.
     fn check(&self, columns: &[KeyString]) -> Result<(), String> {
         match self {
             Self::Csv(table) => table.check(columns),
             Self::Address(_) if columns.len() == 1 => Ok(()),
             Self::Address(_) => Err("a table of addresses is asked by one field, the IP".into()),
-            Self::Foreign => Err(FOREIGN.into()),
+            Self::Memory => Err(MEMORY.into()),
         }
     }
 
-    /// The rows that fit, in the order of the file.
     fn find(&self, lookup: &Lookup) -> Result<Vec<ObjectMap>, String> {
         match self {
             Self::Csv(table) => table.find(lookup),
             Self::Address(table) => Ok(table.find(lookup)?.into_iter().collect()),
-            Self::Foreign => Err(FOREIGN.into()),
+            Self::Memory => Err(MEMORY.into()),
         }
     }
 }
@@ -162,4 +180,38 @@ fn read(path: &Path) -> Result<Vec<u8>, TableError> {
         path: path.display().to_string(),
         source,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn declared(yaml: &str) -> Result<BTreeMap<String, Declared>, String> {
+        serde_saphyr::from_str(yaml).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_table_that_is_not_declared_is_named_with_those_that_are() {
+        let tables = Tables::load(&declared("cache: {type: memory, ttl: 60}").unwrap()).unwrap();
+        assert_eq!(
+            tables.check("tor", &[]).unwrap_err(),
+            "there is no table \"tor\" in enrichment_tables (there: cache)"
+        );
+        assert_eq!(
+            Tables::default().check("tor", &[]).unwrap_err(),
+            "there is no table \"tor\" in enrichment_tables \
+             (there: none; `map` reads those of a Vector configuration with --tables)"
+        );
+    }
+
+    #[test]
+    fn a_table_of_vector_s_alone_is_told_from_a_misspelt_type() {
+        let tables = Tables::load(&declared("cache: {type: memory, ttl: 60}").unwrap()).unwrap();
+        assert_eq!(
+            tables.check("cache", &[]).unwrap_err(),
+            "table \"cache\": only Vector has tables of type memory; run it there"
+        );
+        let error = declared("t: {type: fiel}").unwrap_err();
+        assert!(error.contains("fiel"), "{error}");
+    }
 }

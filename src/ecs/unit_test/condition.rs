@@ -47,10 +47,9 @@ impl Check {
             text: text.clone(),
         }]);
         let mut functions: Vec<Box<dyn vrl::compiler::Function>> = vec![Box::new(AssertEq)];
-        functions.extend(Tables::functions());
+        functions.extend(tables.functions());
         functions.extend(vrl::stdlib::all());
         let mut config = CompileConfig::default();
-        config.set_custom(tables.clone());
         config.set_read_only();
         let state = TypeState::default();
         let compiled = vrl::compiler::compile_with_state(text, &functions, &state, config)

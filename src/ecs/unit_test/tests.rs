@@ -263,6 +263,11 @@ fn a_test_that_vector_would_not_build_fails() {
             "the inputs of `a` come back to it: a cycle",
         ),
         (
+            "a: {type: remap, inputs: ['a*'], source: '.x = 1'}".into(),
+            "outputs: [{extract_from: a}]",
+            "a pattern in the inputs of `a` takes the source of the test too",
+        ),
+        (
             "a: {type: remap, inputs: [], source: '.x = 1', drop_on_abrt: false}".into(),
             "outputs: [{extract_from: a}]",
             "transform `a`: it has no option `drop_on_abrt`",

@@ -29,26 +29,31 @@ impl Topology<'_> {
     }
 
     /// The transforms that an event inserted at this one enters: the one, and each whose pattern fits
-    /// the name of the source that Vector makes for the test. (That ends in a random UUID.)
+    /// the name of the source that Vector makes for the test.
     pub fn entered_at(&self, insert_at: &str) -> Vec<String> {
-        let source = format!("{insert_at}-source-00000000-0000-4000-8000-000000000000");
         let mut entered = vec![insert_at.to_owned()];
-        entered.extend(self.consumers(&source));
-        entered.dedup();
+        entered.extend(self.consumers(&source_of(insert_at)));
         entered
     }
 
     /// The transforms on the ways from where a test inserts to what it extracts.
     ///
     /// # Errors
-    /// What makes the test one that Vector would refuse: a cycle, an input from which nothing asked for
-    /// is reached, an output that is reached from no input.
+    /// What makes the test one that Vector would refuse: a cycle, an input that would come twice or from
+    /// which nothing asked for is reached, an output that is reached from no input.
     pub fn between(
         &self,
         inserts: &[String],
         asked: &BTreeSet<&str>,
     ) -> Result<BTreeSet<String>, String> {
         self.refuse_cycles()?;
+        let twice = |at: &&String| self.consumers(&source_of(at)).contains(at);
+        if let Some(at) = inserts.iter().find(twice) {
+            return Err(format!(
+                "a pattern in the inputs of `{at}` takes the source of the test too, so each event would \
+                 come twice"
+            ));
+        }
         let owners: BTreeMap<&str, String> = asked
             .iter()
             .map(|output| (*output, self.owner(output)))
@@ -102,6 +107,12 @@ impl Topology<'_> {
         }
         Ok(())
     }
+}
+
+/// The name of the source that Vector makes for events inserted at this transform. (It ends in a random
+/// UUID.)
+fn source_of(insert_at: &str) -> String {
+    format!("{insert_at}-source-00000000-0000-4000-8000-000000000000")
 }
 
 /// All that is reached from these by steps, themselves included.

@@ -10,7 +10,8 @@ use vrl::{
 
 use super::{
     super::{
-        Event, Program, Source, reason,
+        Event, Program, Source,
+        program::reason,
         tables::Tables,
         vector_config::{ExclusiveRoute, Remap, Route, TransformKind},
     },

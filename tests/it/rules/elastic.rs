@@ -85,7 +85,7 @@ fn note(path: &str, value: &Value, seen: &mut Seen) {
 fn seen(before: &[&str], mut wanted: BTreeSet<String>) -> Seen {
     let config = VectorConfig::read(&[project().join("tests/vrl/layers.yaml")]).unwrap();
     let tables = Tables::load(&config.enrichment_tables).unwrap();
-    let sources = bundle::layered(&[before, &["elastic"]].concat());
+    let sources = bundle::layered(&[before, &["elastic"]].concat()).unwrap();
     let mut mapper = Mapper::new(&sources, &tables).unwrap();
     let mut rng = fastrand::Rng::with_seed(21);
     let at = DateTime::from_timestamp(1_795_000_000, 0).unwrap();

@@ -167,6 +167,30 @@ fn map_reads_tables_for_the_enrichment_files() {
 }
 
 #[test]
+fn a_database_that_knows_no_places_leaves_nothing_empty() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("tables.yaml");
+    let tables = "enrichment_tables: \
+                  {geoip_city: {type: geoip, path: tests/vrl/tables/geoip_asn.mmdb}}";
+    fs::write(&path, tables).unwrap();
+    let output = run_with_input(
+        &[
+            "map",
+            "--tables",
+            path.to_str().unwrap(),
+            "--with",
+            "geoip-city",
+        ],
+        r#"{"id":"1","createdDateTime":"2026-11-22T10:00:00Z","appId":"a","ipAddress":"203.0.113.7"}"#,
+    );
+    let document: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(
+        document["source"],
+        serde_json::json!({"address": "203.0.113.7", "ip": "203.0.113.7"})
+    );
+}
+
+#[test]
 fn map_takes_messages_of_event_hubs_apart() {
     let output = run_with_input(
         &["map", "--event-hubs"],

@@ -9,8 +9,9 @@ const HEAD: &str = "\
 
 What the mapping writes, with the type that each field has for all time. Generated from
 `vrl/catalogue.yaml`; the index templates in `index-templates/` come from the same list. Types: `keyword`
-(text), `long_text` (text, longer than most), `text` (words are searched), `keywords`, `ips` (lists),
-`objects` (list of objects, `flattened`), and Elasticsearch's own.
+(text, searched as a whole up to 1024 characters), `long_text` (the same up to 8191), `text` (words are
+searched), `keywords`, `ips` (lists), `objects` (list of objects, `flattened`, each value up to 1024), and
+Elasticsearch's own. What is longer is stored and not searchable.
 ";
 
 /// `docs/fields.md`.
@@ -41,7 +42,8 @@ pub fn fields(catalogue: &Catalogue) -> String {
     }
     page.push_str(
         "\n## Overlay elastic\n\nBeside the ECS fields of base and the properties above. A `*` stands \
-         for any number.\n\n",
+         for any number; the index template has the targets 0 to 4 with the properties 0 to 15, \
+         what comes after is stored and not searchable.\n\n",
     );
     table(&mut page, &catalogue.elastic);
     page

@@ -210,9 +210,41 @@ impl StreamStatus {
     }
 }
 
+/// When what a tenant's app proves itself with expires.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Expiry {
+    pub tenant_id: Uuid,
+    /// What expires, as it is called in the configuration.
+    pub credential: &'static str,
+    pub expires: DateTime<Utc>,
+}
+
+impl Expiry {
+    /// What to say of it, if it is less than `within` away.
+    #[must_use]
+    pub fn warning(&self, now: DateTime<Utc>, within: TimeDelta) -> Option<String> {
+        let left = self.expires - now;
+        if left > within {
+            return None;
+        }
+        let Self { credential, .. } = self;
+        let on = self.expires.format("%F");
+        let what = match left.num_days() {
+            _ if left < TimeDelta::zero() => format!("the {credential} expired on {on}"),
+            0 => format!("the {credential} expires within a day, on {on}"),
+            1 => format!("the {credential} expires in 1 day, on {on}"),
+            days => format!("the {credential} expires in {days} days, on {on}"),
+        };
+        Some(format!("{what}; make a new one and put it in its place"))
+    }
+}
+
 /// Where all streams of a process stand. Drivers write it, whoever asks reads it.
 #[derive(Debug, Default)]
-pub struct Board(Mutex<BTreeMap<(Uuid, Stream), StreamStatus>>);
+pub struct Board {
+    streams: Mutex<BTreeMap<(Uuid, Stream), StreamStatus>>,
+    expiries: Mutex<BTreeMap<Uuid, Expiry>>,
+}
 
 impl Board {
     /// Puts up a stream's status in place of its last one.
@@ -245,8 +277,60 @@ impl Board {
         self.lock().values().cloned().collect()
     }
 
+    /// Puts up when a tenant's credential expires.
+    pub fn put_expiry(&self, expiry: Expiry) {
+        lock(&self.expiries).insert(expiry.tenant_id, expiry);
+    }
+
+    /// When each tenant's credential expires, as far as that is known.
+    #[must_use]
+    pub fn expiries(&self) -> Vec<Expiry> {
+        lock(&self.expiries).values().copied().collect()
+    }
+
     fn lock(&self) -> MutexGuard<'_, BTreeMap<(Uuid, Stream), StreamStatus>> {
-        // What is guarded is whole after every step, so a panic elsewhere leaves it so.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.streams)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // What is guarded is whole after every step, so a panic elsewhere leaves it so.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_expiry_is_warned_of_from_so_many_days_before_it_on() {
+        let expiry = Expiry {
+            tenant_id: Uuid::nil(),
+            credential: "certificate",
+            expires: "2027-05-01T00:00:00Z".parse().unwrap(),
+        };
+        let says = |now: &str| expiry.warning(now.parse().unwrap(), TimeDelta::days(30));
+        let rest = "; make a new one and put it in its place";
+        assert_eq!(says("2027-03-31T00:00:00Z"), None);
+        for (now, text) in [
+            (
+                "2027-04-01T00:00:00Z",
+                "the certificate expires in 30 days, on 2027-05-01",
+            ),
+            (
+                "2027-04-29T12:00:00Z",
+                "the certificate expires in 1 day, on 2027-05-01",
+            ),
+            (
+                "2027-04-30T12:00:00Z",
+                "the certificate expires within a day, on 2027-05-01",
+            ),
+            (
+                "2027-05-01T00:00:01Z",
+                "the certificate expired on 2027-05-01",
+            ),
+        ] {
+            assert_eq!(says(now), Some(format!("{text}{rest}")));
+        }
     }
 }

@@ -23,7 +23,7 @@ use crate::{
     config::{self, Collect, Config, Limit, Limits},
     ecs::{EcsFile, Mapper, bundle, tables::Tables},
     emulator::{App, Plan, Server, Service, Tenant, Throttle, records},
-    graph::{Cloud, SecretSource},
+    graph::{Cloud, Credential, Proof, Route, SecretSource},
     state::State,
     stream::{Bucket, Stream},
     telemetry,
@@ -172,6 +172,8 @@ pub fn service(tenant: Tenant, url: Url, seed: u64) -> Service {
         tenant_id: Uuid::try_parse(records::TENANT_ID).unwrap_or_default(),
         client_id: Uuid::from_u128(0x5eed_0000_0000_4000_8000_0000_0000_0001),
         secret: "emulated~secret".into(),
+        certificate: None,
+        federated_token: None,
         permissions: Stream::ALL
             .map(|stream| stream.entry().permission.to_owned())
             .into(),
@@ -195,12 +197,18 @@ fn config(server: &Server, dir: &std::path::Path) -> Result<Config, Failure> {
     };
     Ok(Config {
         state_dir: dir.join("state"),
+        network: Route::default(),
         tenants: vec![config::Tenant {
             tenant_id: app.tenant_id,
-            client_id: app.client_id,
-            client_secret: SecretSource {
-                env: None,
-                file: Some(secret),
+            credential: Credential::App {
+                client_id: app.client_id,
+                proof: Proof::Secret {
+                    source: SecretSource {
+                        env: None,
+                        file: Some(secret),
+                    },
+                    expires: None,
+                },
             },
             cloud: Cloud::custom(server.url.clone(), server.url.clone(), Some(ca)),
             streams: Stream::ALL.into(),
@@ -225,6 +233,7 @@ fn config(server: &Server, dir: &std::path::Path) -> Result<Config, Failure> {
         telemetry: config::Telemetry {
             status_secs: 0,
             metrics_listen: None,
+            ..config::Telemetry::default()
         },
         log: config::Log::default(),
     })

@@ -1,5 +1,6 @@
 //! The command line: one file per command, no logic of its own.
 
+mod credentials;
 mod demo;
 mod emulate;
 mod later;

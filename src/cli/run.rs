@@ -159,7 +159,10 @@ async fn start(config: &Config, state: &Arc<State>) -> Result<Started, Failure> 
         config::Outlet::Http(http) => {
             state.clear_replay().await.map_err(Failure::failed)?;
             (
-                Arc::new(HttpOutlet::new(http.clone(), network(http)?)),
+                Arc::new(HttpOutlet::new(
+                    (**http).clone(),
+                    Network::new(&http.route, http.reply_timeout).map_err(Failure::usage)?,
+                )),
                 None,
             )
         }
@@ -176,15 +179,6 @@ async fn start(config: &Config, state: &Arc<State>) -> Result<Started, Failure> 
         info!("metrics at http://{address}/metrics");
     }
     Ok((source, stdout, control))
-}
-
-fn network(http: &config::Http) -> Result<Arc<Network>, Failure> {
-    let network = if http.url.scheme() == "http" {
-        Network::without_proxy(http.reply_timeout)
-    } else {
-        Network::new(None, http.reply_timeout)
-    };
-    network.map_err(Failure::usage)
 }
 
 /// Standard output begins with what Vector may have lost.

@@ -2,23 +2,29 @@
 
 use std::{sync::Arc, time::Duration};
 
+use chrono::TimeDelta;
 use tokio::{sync::watch, task::JoinSet};
 use tracing::{error, info};
 
-use super::Failure;
+use super::{Failure, credentials};
 use crate::{
     collect::{Driver, Halt, Memory, Settings, SystemClock, driver::Parts},
-    config::{self, Collect, Config, Tenant},
-    graph::{Client, Network, Tokens},
+    config::{self, Config, Tenant},
+    graph::{Client, Credential, Network, Proxy, Route, Tokens},
     outlet::{DeadLetters, Delivery, Outlet, OutletError},
+    record::Hash,
     state::State,
     status::Board,
 };
 
 /// A source that is ready to run.
 pub struct Source {
-    drivers: Vec<Driver>,
+    config: Config,
+    delivery: Arc<Delivery>,
+    memory: Memory,
+    state: Arc<State>,
     board: Arc<Board>,
+    drivers: Vec<(Tenant, Driver)>,
 }
 
 /// How a source came to its end.
@@ -28,6 +34,34 @@ pub enum End {
     Stopped,
     /// It cannot go on; the reasons were logged, the last one is here.
     Halted(String),
+}
+
+/// What a task of a source came to.
+enum Ended {
+    Driver(Part, Result<(), Halt>),
+    /// A credential that was refused was replaced.
+    Replaced(Part),
+}
+
+/// One tenant's part of a source that runs.
+struct Part {
+    tenant: Tenant,
+    /// What its credential's files held when its driver began.
+    held: Option<Hash>,
+    /// Whether the tenant ever let the app in.
+    worked: bool,
+}
+
+/// The tasks of a source that runs, and why some ended.
+struct Running {
+    tasks: JoinSet<Ended>,
+    /// Tenants that wait for another credential, and those of them that were let in before.
+    waiting: usize,
+    waiting_in_earnest: usize,
+    /// A tenant's fault ends the process only when no tenant is left; any other ends it at once.
+    tenant_halted: Option<String>,
+    process_halted: Option<String>,
+    finished: bool,
 }
 
 impl Source {
@@ -40,33 +74,19 @@ impl Source {
         outlet: Arc<dyn Outlet>,
         state: Arc<State>,
     ) -> Result<Self, Failure> {
-        let delivery = Arc::new(delivery(outlet, config));
-        let memory = Memory::new(config.collect.memory_bytes.get() as usize);
-        let board = Arc::new(Board::default());
-        let tell_every = match config.telemetry.status_secs {
-            0 => None,
-            seconds => Some(Duration::from_secs(seconds.into())),
+        let mut source = Self {
+            config: config.clone(),
+            delivery: Arc::new(delivery(outlet, config)),
+            memory: Memory::new(config.collect.memory_bytes.get() as usize),
+            state,
+            board: Arc::default(),
+            drivers: Vec::new(),
         };
-        let drivers = config
-            .tenants
-            .iter()
-            .map(|tenant| {
-                Driver::new(Parts {
-                    tenant: tenant.tenant_id,
-                    streams: tenant.streams.clone(),
-                    client: Arc::new(client(tenant, &config.collect)?),
-                    state: Arc::clone(&state),
-                    delivery: Arc::clone(&delivery),
-                    clock: Arc::new(SystemClock),
-                    memory: memory.clone(),
-                    settings: Settings::new(&config.collect),
-                    board: Arc::clone(&board),
-                    tell_every,
-                })
-                .map_err(Failure::failed)
-            })
-            .collect::<Result<_, _>>()?;
-        Ok(Self { drivers, board })
+        for tenant in &config.tenants {
+            let driver = source.driver(tenant)?;
+            source.drivers.push((tenant.clone(), driver));
+        }
+        Ok(source)
     }
 
     /// Where its streams stand.
@@ -75,50 +95,151 @@ impl Source {
         Arc::clone(&self.board)
     }
 
+    fn driver(&self, tenant: &Tenant) -> Result<Driver, Failure> {
+        let config = &self.config;
+        let tell_every = match config.telemetry.status_secs {
+            0 => None,
+            seconds => Some(Duration::from_secs(seconds.into())),
+        };
+        Driver::new(Parts {
+            tenant: tenant.tenant_id,
+            streams: tenant.streams.clone(),
+            client: Arc::new(client(tenant, config)?),
+            state: Arc::clone(&self.state),
+            delivery: Arc::clone(&self.delivery),
+            clock: Arc::new(SystemClock),
+            memory: self.memory.clone(),
+            settings: Settings::new(&config.collect),
+            board: Arc::clone(&self.board),
+            tell_every,
+        })
+        .map_err(Failure::failed)
+    }
+
     /// Runs until told to stop, until no tenant is left, or until nothing can be delivered.
-    pub async fn run(self, stop: watch::Sender<bool>) -> End {
-        let mut drivers = JoinSet::new();
-        for driver in self.drivers {
-            drivers.spawn(driver.run(stop.subscribe()));
+    pub async fn run(mut self, stop: watch::Sender<bool>) -> End {
+        let warn_within = TimeDelta::days(self.config.telemetry.expiry_warning_days.into());
+        let expiries =
+            credentials::expiries(self.config.tenants.clone(), self.board(), warn_within);
+        let expiries = tokio::spawn(expiries);
+        let mut running = Running {
+            tasks: JoinSet::new(),
+            waiting: 0,
+            waiting_in_earnest: 0,
+            tenant_halted: None,
+            process_halted: None,
+            finished: false,
+        };
+        for (tenant, driver) in std::mem::take(&mut self.drivers) {
+            running.start(tenant, driver, false, &stop);
         }
-        // A tenant's fault ends the process only when no tenant is left; any other ends it at once.
-        let mut tenant_halted = None;
-        let mut process_halted = None;
-        let mut finished = false;
-        while let Some(ended) = drivers.join_next().await {
-            let halt = match ended {
-                Ok(Ok(())) => {
-                    finished = true;
-                    continue;
+        while let Some(ended) = running.tasks.join_next().await {
+            match ended {
+                Ok(Ended::Driver(part, ended)) => {
+                    self.driver_ended(&mut running, part, ended, &stop);
                 }
-                Ok(Err(halt)) => halt,
+                Ok(Ended::Replaced(part)) => self.start_again(&mut running, part, &stop),
                 Err(error) => {
-                    process_halted = Some(format!("a tenant's driver failed: {error}"));
+                    running.process_halted = Some(format!("a tenant's driver failed: {error}"));
                     stop.send_replace(true);
-                    continue;
                 }
-            };
-            if let Halt::Outlet(OutletError::ReaderGone) = halt {
-                info!("the reader of standard output is gone; stopping");
-                finished = true;
-            } else {
-                let text = halt.to_string();
-                error!("{text}");
-                if let Halt::Tenant { tenant, .. } = &halt {
-                    self.board.halted(*tenant, &text);
-                    tenant_halted = Some(text);
-                    continue;
-                }
-                self.board.all_halted(&text);
-                process_halted = Some(text);
             }
-            stop.send_replace(true);
+            // Nobody who starts this process anew should find it waiting for what never worked.
+            if running.tasks.len() == running.waiting && running.waiting_in_earnest == 0 {
+                break;
+            }
         }
-        match (process_halted, tenant_halted) {
+        expiries.abort();
+        match (running.process_halted, running.tenant_halted) {
             (Some(reason), _) => End::Halted(reason),
-            (None, Some(reason)) if !finished => End::Halted(reason),
+            (None, Some(reason)) if !running.finished => End::Halted(reason),
             _ => End::Stopped,
         }
+    }
+
+    fn driver_ended(
+        &self,
+        running: &mut Running,
+        part: Part,
+        ended: Result<(), Halt>,
+        stop: &watch::Sender<bool>,
+    ) {
+        let halt = match ended {
+            Ok(()) => {
+                running.finished = true;
+                return;
+            }
+            Err(halt) => halt,
+        };
+        if let Halt::Outlet(OutletError::ReaderGone) = halt {
+            info!("the reader of standard output is gone; stopping");
+            running.finished = true;
+            stop.send_replace(true);
+            return;
+        }
+        let text = halt.to_string();
+        error!("{text}");
+        if let Halt::Tenant { worked, .. } = halt {
+            self.board.halted(part.tenant.tenant_id, &text);
+            running.tenant_halted = Some(text);
+            if part.held.is_some() {
+                let worked = worked || part.worked;
+                running.wait(Part { worked, ..part }, stop);
+            }
+            return;
+        }
+        self.board.all_halted(&text);
+        running.process_halted = Some(text);
+        stop.send_replace(true);
+    }
+
+    fn start_again(&self, running: &mut Running, part: Part, stop: &watch::Sender<bool>) {
+        let Part { tenant, worked, .. } = part;
+        running.waiting -= 1;
+        running.waiting_in_earnest -= usize::from(worked);
+        if *stop.borrow() {
+            return;
+        }
+        let id = tenant.tenant_id;
+        info!(tenant = %id, "the {} was replaced; trying again", tenant.credential.name());
+        match self.driver(&tenant) {
+            Ok(driver) => {
+                running.tenant_halted = None;
+                running.start(tenant, driver, worked, stop);
+            }
+            Err(Failure::Failed(reason) | Failure::Usage(reason)) => {
+                error!(tenant = %id, "{reason}");
+                running.tenant_halted = Some(reason);
+            }
+            Err(Failure::ReaderGone) => {}
+        }
+    }
+}
+
+impl Running {
+    fn start(&mut self, tenant: Tenant, driver: Driver, worked: bool, stop: &watch::Sender<bool>) {
+        let stop = stop.subscribe();
+        let part = Part {
+            held: tenant.credential.fingerprint(),
+            tenant,
+            worked,
+        };
+        self.tasks
+            .spawn(async move { Ended::Driver(part, driver.run(stop).await) });
+    }
+
+    /// Waits for another credential than the refused one, or for the stop.
+    fn wait(&mut self, part: Part, stop: &watch::Sender<bool>) {
+        self.waiting += 1;
+        self.waiting_in_earnest += usize::from(part.worked);
+        let mut stop = stop.subscribe();
+        self.tasks.spawn(async move {
+            tokio::select! {
+                () = credentials::replaced(&part.tenant.credential, part.held) => {}
+                _ = stop.wait_for(|stop| *stop) => {}
+            }
+            Ended::Replaced(part)
+        });
     }
 }
 
@@ -132,15 +253,27 @@ fn delivery(outlet: Arc<dyn Outlet>, config: &Config) -> Delivery {
     Delivery::new(outlet, dead_letters, refused_for)
 }
 
-fn client(tenant: &Tenant, collect: &Collect) -> Result<Client, Failure> {
-    let timeout = Duration::from_secs(collect.request_timeout_secs.get().into());
-    let network = Network::new(tenant.cloud.ca_file(), timeout).map_err(Failure::usage)?;
+fn client(tenant: &Tenant, config: &Config) -> Result<Client, Failure> {
+    let timeout = Duration::from_secs(config.collect.request_timeout_secs.get().into());
+    let route = config.route_to(&tenant.cloud);
+    let network = Network::new(&route, timeout).map_err(Failure::usage)?;
+    let to_tokens = match tenant.credential {
+        Credential::App { .. } => Arc::clone(&network),
+        // The identity endpoint is on this machine's own link (Entra, "How to use managed
+        // identities on an Azure VM"): no proxy.
+        Credential::ManagedIdentity { .. } => {
+            let route = Route {
+                proxy: Proxy::Direct,
+                ..Route::default()
+            };
+            Network::new(&route, timeout).map_err(Failure::usage)?
+        }
+    };
     let tokens = Tokens::new(
         tenant.tenant_id,
-        tenant.client_id,
-        tenant.client_secret.clone(),
+        tenant.credential.clone(),
         tenant.cloud.clone(),
-        network.clone(),
+        to_tokens,
     );
     Ok(Client::new(tenant.cloud.clone(), tokens, network))
 }

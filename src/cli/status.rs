@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use clap::{Args, ValueEnum};
 use uuid::Uuid;
 
-use super::Failure;
+use super::{Failure, credentials};
 use crate::{
     config::{self, Config},
     control::{self, Answer, Request},
@@ -49,7 +49,17 @@ pub fn run(args: &Status) -> Result<(), Failure> {
         }
     };
     match args.format {
-        Format::Text => super::print(&text(&streams, Utc::now())),
+        Format::Text => {
+            let now = Utc::now();
+            let mut text = text(&streams, now);
+            for expiry in config.tenants.iter().filter_map(credentials::expiry) {
+                let within = TimeDelta::days(config.telemetry.expiry_warning_days.into());
+                if let Some(warning) = expiry.warning(now, within) {
+                    text.push_str(&format!("! tenant {}: {warning}\n", expiry.tenant_id));
+                }
+            }
+            super::print(&text)
+        }
         Format::Json => {
             let mut text = serde_json::to_string_pretty(&streams).map_err(Failure::failed)?;
             text.push('\n');

@@ -100,7 +100,7 @@ fn remedy(place: &str, message: &str) -> String {
             .into();
     }
     let Some(key) = unknown_field(message) else {
-        return message.to_owned();
+        return plain(message);
     };
     let allowed: Vec<&str> = message.split('`').skip(3).step_by(2).collect();
     let nearest = nearest(key, &allowed)
@@ -113,6 +113,37 @@ fn remedy(place: &str, message: &str) -> String {
         "unknown option; {nearest}known here: {}",
         allowed.join(", ")
     )
+}
+
+/// serde's `invalid type: string "soon", expected u32` and `unknown variant` in an operator's words.
+fn plain(message: &str) -> String {
+    if let Some(rest) = message.strip_prefix("unknown variant `") {
+        let known: Vec<&str> = rest.split('`').skip(2).step_by(2).collect();
+        let value = rest.split('`').next().unwrap_or_default();
+        return format!("{value:?} is not known; known: {}", known.join(", "));
+    }
+    let told = message
+        .strip_prefix("invalid type: ")
+        .or_else(|| message.strip_prefix("invalid value: "));
+    let Some((is, expected)) = told.and_then(|told| told.split_once(", expected ")) else {
+        return message.to_owned();
+    };
+    let is = ["string ", "integer `", "floating point `", "boolean `"]
+        .iter()
+        .find_map(|kind| is.strip_prefix(kind))
+        .map_or(is, |value| value.trim_end_matches('`'));
+    let wanted = match expected {
+        "a nonzero u32" => "a whole number from 1 to 4294967295",
+        "u32" => "a whole number from 0 to 4294967295",
+        "u16" => "a whole number from 0 to 65535",
+        "a string" => "a text",
+        "path string" => "a path",
+        "a sequence" => "a list",
+        "a map" => "options with their values, as `option: value`",
+        other if other.starts_with("struct ") => "options with their values, as `option: value`",
+        other => other,
+    };
+    format!("is {is}; it must be {wanted}")
 }
 
 /// The name among `allowed` that was probably meant.

@@ -1,15 +1,9 @@
 //! From a file to a checked [`Config`].
 
-use std::{path::Path, time::Duration};
+use std::path::Path;
 
+use super::{Config, Faults, document::Document, faults, network, outlet, tenants};
 use serde_json::Value;
-use url::Url;
-
-use super::{
-    Config, Faults, Http, Outlet,
-    document::{self, Document},
-    faults, tenants,
-};
 
 /// The notation of a configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,10 +94,12 @@ fn check(document: Document, faults: &mut Faults) -> Option<Config> {
         faults,
     );
     let tenants = tenants::check(document.tenants, faults);
-    let outlet = outlet(document.outlet, faults);
+    let outlet = outlet::check(document.outlet, faults);
+    let network = network::check(document.network, faults);
     check_collect(&document.collect, faults);
     Some(Config {
         state_dir: state_dir?,
+        network,
         tenants,
         outlet: outlet?,
         collect: document.collect,
@@ -123,96 +119,6 @@ pub(super) fn required<T>(
         faults.add(place, format!("is missing; {remedy}"));
     }
     value
-}
-
-fn outlet(outlet: Option<document::Outlet>, faults: &mut Faults) -> Option<Outlet> {
-    let outlet = required(
-        outlet,
-        "outlet",
-        "set `http: {url: ...}` for Vector's http_server source or `stdout: {}` for its exec source",
-        faults,
-    )?;
-    match (outlet.stdout, outlet.http) {
-        (Some(stdout), None) => Some(Outlet::Stdout(super::Stdout {
-            replay_records: stdout.replay_records.unwrap_or(20_000),
-        })),
-        (None, Some(http)) => Some(Outlet::Http(check_http(http, faults)?)),
-        _ => {
-            if !faults.within("outlet") {
-                faults.add("outlet", "choose one: `http: {url: ...}` or `stdout: {}`");
-            }
-            None
-        }
-    }
-}
-
-fn check_http(http: document::Http, faults: &mut Faults) -> Option<Http> {
-    const PLACE: &str = "outlet.http.url";
-    let timeout = http.reply_timeout_secs.unwrap_or(15 * 60);
-    if timeout == 0 {
-        faults.add(
-            "outlet.http.reply_timeout_secs",
-            "must be 1 or more seconds",
-        );
-    }
-    let dead_letter_after = http.dead_letter_after_secs.unwrap_or(5 * 60);
-    if dead_letter_after == 0 {
-        faults.add(
-            "outlet.http.dead_letter_after_secs",
-            "must be 1 or more seconds",
-        );
-    }
-    let text = required(
-        http.url,
-        PLACE,
-        "give the address of Vector's http_server source, such as http://127.0.0.1:8080/",
-        faults,
-    )?;
-    let url = match Url::parse(&text) {
-        Ok(url) => url,
-        Err(error) => {
-            // It is not repeated: a URL can hold a password.
-            faults.add(PLACE, format!("is not a URL: {error}"));
-            return None;
-        }
-    };
-    match url.scheme() {
-        "https" => {}
-        "http" if is_loopback(&url) => {}
-        "http" => {
-            faults.add(
-                PLACE,
-                "plain http is for this machine alone (127.0.0.1, [::1], localhost); use https",
-            );
-            return None;
-        }
-        other => {
-            faults.add(
-                PLACE,
-                format!("{other:?} is no scheme for delivery; use http or https"),
-            );
-            return None;
-        }
-    }
-    if !url.username().is_empty() || url.password().is_some() {
-        faults.add(PLACE, "must not hold a user or password");
-        return None;
-    }
-    Some(Http {
-        url,
-        compression: http.compression,
-        reply_timeout: Duration::from_secs(timeout.into()),
-        dead_letter_after: Duration::from_secs(dead_letter_after.into()),
-    })
-}
-
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(url::Host::Domain(name)) => name == "localhost",
-        Some(url::Host::Ipv4(address)) => address.is_loopback(),
-        Some(url::Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    }
 }
 
 fn check_collect(collect: &super::Collect, faults: &mut Faults) {

@@ -1,12 +1,12 @@
-//! Checks the tenants of a configuration: ids, secret, cloud, streams.
+//! Checks the tenants of a configuration: ids, cloud, streams.
 
 use serde_json::Value;
 use url::Url;
 use uuid::Uuid;
 
-use super::{Faults, Tenant, document, faults, load::required};
+use super::{Faults, Tenant, credential, document, faults, load::required};
 use crate::{
-    graph::{Cloud, NATIONAL, SecretSource},
+    graph::{Cloud, NATIONAL, Route},
     stream::Stream,
 };
 
@@ -38,41 +38,27 @@ pub(super) fn check(tenants: Option<Vec<document::Tenant>>, faults: &mut Faults)
     checked
 }
 
-fn check_tenant(tenant: document::Tenant, place: &str, faults: &mut Faults) -> Option<Tenant> {
+fn check_tenant(mut tenant: document::Tenant, place: &str, faults: &mut Faults) -> Option<Tenant> {
     let at = |key: &str| format!("{place}.{key}");
     let tenant_id = required(
-        tenant.tenant_id,
+        tenant.tenant_id.take(),
         &at("tenant_id"),
         "give the tenant's GUID (Entra admin center, Overview, Tenant ID)",
         faults,
     )
     .and_then(|text| guid(&text, &at("tenant_id"), faults));
-    let client_id = required(
-        tenant.client_id,
-        &at("client_id"),
-        "give the app registration's application (client) ID",
-        faults,
-    )
-    .and_then(|text| guid(&text, &at("client_id"), faults));
-    let client_secret = required(
-        tenant.client_secret,
-        &at("client_secret"),
-        "name where the secret is: `env: NAME` or `file: PATH`",
-        faults,
-    )
-    .and_then(|source| secret(source, &at("client_secret"), faults));
+    let credential = credential::check(&mut tenant, place, faults);
     let cloud = cloud(tenant.cloud, tenant.custom_cloud, place, faults);
     let streams = streams(tenant.streams, &at("streams"), faults);
     Some(Tenant {
         tenant_id: tenant_id?,
-        client_id: client_id?,
-        client_secret: client_secret?,
+        credential: credential?,
         cloud: cloud?,
         streams,
     })
 }
 
-fn guid(text: &str, place: &str, faults: &mut Faults) -> Option<Uuid> {
+pub(super) fn guid(text: &str, place: &str, faults: &mut Faults) -> Option<Uuid> {
     let parsed = Uuid::try_parse(text).ok();
     if parsed.is_none() {
         faults.add(
@@ -81,18 +67,6 @@ fn guid(text: &str, place: &str, faults: &mut Faults) -> Option<Uuid> {
         );
     }
     parsed
-}
-
-fn secret(source: SecretSource, place: &str, faults: &mut Faults) -> Option<SecretSource> {
-    match source.read() {
-        Ok(_) => Some(source),
-        Err(error) => {
-            if !faults.within(place) {
-                faults.add(place, error);
-            }
-            None
-        }
-    }
 }
 
 fn cloud(
@@ -132,13 +106,12 @@ fn cloud(
                 faults,
             );
             let graph = custom_url(custom.graph_url, &format!("{place}.graph_url"), faults);
-            if let Some(path) = &custom.ca_file
-                && let Err(error) = std::fs::File::open(path)
-            {
-                faults.add(
-                    format!("{place}.ca_file"),
-                    format!("cannot read {}: {error}", path.display()),
-                );
+            let route = Route {
+                ca_file: custom.ca_file.clone(),
+                ..Route::default()
+            };
+            if let Err(error) = route.check() {
+                faults.add(format!("{place}.ca_file"), error);
             }
             Some(Cloud::custom(authority?, graph?, custom.ca_file))
         }

@@ -6,6 +6,7 @@
 //! included. It has not been compared with a live tenant.
 
 mod answers;
+mod assertion;
 mod cursors;
 mod faults;
 pub mod odata;

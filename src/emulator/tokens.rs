@@ -10,7 +10,12 @@ use serde_json::json;
 use url::Url;
 use uuid::Uuid;
 
-use super::answers::{respond, token_error};
+use super::{
+    answers::{respond, token_error},
+    assertion,
+};
+
+const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
 /// The app that may ask, and what it was granted.
 #[derive(Clone, Debug)]
@@ -18,6 +23,10 @@ pub struct App {
     pub tenant_id: Uuid,
     pub client_id: Uuid,
     pub secret: String,
+    /// The DER of the certificate that it may prove itself with instead.
+    pub certificate: Option<Vec<u8>>,
+    /// The other issuer's token that it may show instead.
+    pub federated_token: Option<String>,
     /// Application permissions with admin consent.
     pub permissions: BTreeSet<String>,
     /// Whether the tenant has the licences that its streams need.
@@ -68,7 +77,17 @@ impl Tokens {
             );
             return token_error(400, "unauthorized_client", 700_016, &text, now);
         }
-        if field("client_secret") != app.secret {
+        let assertion = field("client_assertion");
+        if !assertion.is_empty() {
+            let is_known = app.federated_token.as_deref() == Some(assertion);
+            if field("client_assertion_type") != ASSERTION_TYPE
+                || !(is_known || assertion::is_signed(app, assertion, tenant, now))
+            {
+                let text = "AADSTS700027: The certificate with identifier used to sign the client \
+                            assertion is not registered on application.";
+                return token_error(401, "invalid_client", 700_027, text, now);
+            }
+        } else if field("client_secret") != app.secret {
             let text = "AADSTS7000215: Invalid client secret provided. Ensure the secret being \
                         sent in the request is the client secret value, not the client secret ID.";
             return token_error(401, "invalid_client", 7_000_215, text, now);

@@ -5,6 +5,7 @@
 use std::path::{Path, PathBuf};
 
 use url::Url;
+use uuid::Uuid;
 
 /// The names of Microsoft's own clouds, as configured.
 pub const NATIONAL: [&str; 4] = ["global", "us_gov_l4", "us_gov_l5", "china"];
@@ -89,6 +90,16 @@ impl Cloud {
     #[must_use]
     pub fn scope(&self) -> String {
         format!("{}/.default", self.graph.as_str().trim_end_matches('/'))
+    }
+
+    /// Where an administrator of a tenant consents to what an app asks for (Entra, "Grant
+    /// tenant-wide admin consent to an application").
+    #[must_use]
+    pub fn consent_url(&self, tenant_id: Uuid, client_id: Uuid) -> Url {
+        let mut url = self.authority.clone();
+        url.set_path(&format!("{tenant_id}/adminconsent"));
+        url.set_query(Some(&format!("client_id={client_id}")));
+        url
     }
 
     /// Whether a URL is on this cloud's Graph host: scheme, host and port.

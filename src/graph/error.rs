@@ -136,7 +136,11 @@ impl GraphError {
                 code,
                 retry_after,
             },
-            // microsoft-graph-docs #2789 and #7618, msgraph-sdk-dotnet #1006: the code has come
+            // microsoft-graph-docs #2789: its text speaks of the licence that cannot be checked.
+            403 if contains(&code, "ApplicationHasNoDirectoryReadAccess") => {
+                Self::DirectoryReadMissing
+            }
+            // microsoft-graph-docs #7618, msgraph-sdk-dotnet #1006: the code has come
             // with 401 and with 403.
             401 | 403 if contains(&code, "NonPremiumTenant") || says("licens") => Self::NoLicence {
                 status: number,
@@ -147,9 +151,6 @@ impl GraphError {
                 licence: stream.entry().licence.into(),
             },
             401 => Self::TokenRefused { code, message },
-            403 if contains(&code, "ApplicationHasNoDirectoryReadAccess") => {
-                Self::DirectoryReadMissing
-            }
             403 if contains(&code, "insufficient_claims") => Self::ConditionalAccess,
             // Without a code it is no answer of Graph's, but of something on the way.
             403 if !code.is_empty() => Self::PermissionMissing {
@@ -286,6 +287,17 @@ mod tests {
         }
         let error = read(401, "Unauthorized", "Account is not provisioned.", false);
         assert!(matches!(error, GraphError::NoLicence { .. }), "{error}");
+    }
+
+    #[test]
+    fn a_licence_that_cannot_be_checked_is_a_missing_permission() {
+        let error = read(
+            403,
+            "Authentication_ApplicationHasNoDirectoryReadAccess",
+            "Failed to do premium license check from ADGraph",
+            false,
+        );
+        assert!(error.to_string().contains("Directory.Read.All"), "{error}");
     }
 
     #[test]

@@ -3,15 +3,16 @@
 use std::{env, fs, path::PathBuf};
 
 use azure_core::credentials::Secret;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Names the place of a secret: exactly one of the two.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct SecretSource {
-    /// An environment variable that holds the secret.
+    /// Environment variable that holds it.
     pub env: Option<String>,
-    /// A file that holds the secret; line breaks at its end do not count.
+    /// File that holds it; line breaks at its end do not count.
     pub file: Option<PathBuf>,
 }
 
@@ -22,14 +23,14 @@ pub enum SecretError {
     NotOnePlace,
     #[error("`env` is not the name of an environment variable: letters, digits and underscores")]
     NotAName,
-    #[error("the environment variable {0} is not set; set it to the client secret's value")]
+    #[error("the environment variable {0} is not set; set it to the secret's value")]
     NotSet(String),
     #[error("cannot read {path}: {source}")]
     Unreadable {
         path: String,
         source: std::io::Error,
     },
-    #[error("{0} holds no secret; put the client secret's value there")]
+    #[error("{0} holds no secret; put the secret's value there")]
     Empty(String),
 }
 

@@ -1,10 +1,17 @@
 //! HTTP as the rest of the crate sees it: one request in, one whole response out.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::{Request, Response};
+use url::Url;
+
+use super::{SecretError, SecretSource};
 
 /// The seam to the network. Implementations add nothing: no retry, no redirect, no cookie.
 #[async_trait]
@@ -38,8 +45,55 @@ pub enum ClientError {
     },
     #[error("the CA file {path} holds no PEM certificate: {reason}")]
     CaInvalid { path: String, reason: String },
+    #[error("cannot read the client certificate {path}: {source}")]
+    IdentityUnreadable {
+        path: String,
+        source: std::io::Error,
+    },
+    #[error("{certificate} and {key} are no client certificate with its key, both PEM: {reason}")]
+    IdentityInvalid {
+        certificate: String,
+        key: String,
+        reason: String,
+    },
+    #[error("the proxy's URL is none: {0}")]
+    ProxyUrl(String),
+    #[error("there is no password for the proxy: {0}")]
+    ProxyPassword(#[from] SecretError),
     #[error("TLS cannot be set up: {0}")]
     Tls(String),
+}
+
+/// How a host is reached: whom to trust, what to show, which way to go.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Route {
+    /// PEM file of CAs.
+    pub ca_file: Option<PathBuf>,
+    /// Whether the system's own roots are trusted as well as those of `ca_file`.
+    pub system_roots_too: bool,
+    pub client_certificate: Option<ClientCertificate>,
+    pub proxy: Proxy,
+}
+
+/// PEM files of a certificate and its key, to show to a server that asks for one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientCertificate {
+    pub cert_file: PathBuf,
+    pub key_file: PathBuf,
+}
+
+/// Through which proxy, if any.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Proxy {
+    /// The one that `HTTPS_PROXY` names, but for the hosts of `NO_PROXY`.
+    #[default]
+    OfEnvironment,
+    Direct,
+    Named {
+        url: Url,
+        /// User and password, if it asks for them.
+        auth: Option<(String, SecretSource)>,
+    },
 }
 
 /// The real network, over reqwest and rustls.
@@ -50,44 +104,83 @@ pub struct Network {
 }
 
 impl Network {
-    /// A client that trusts the system's roots, or the given CA alone.
-    ///
-    /// `timeout` bounds a whole exchange; a connection must stand within ten seconds. A proxy is
-    /// taken from the environment (`HTTPS_PROXY`, `NO_PROXY`).
+    /// A client over `route`; `timeout` bounds a whole exchange, and a connection must stand within
+    /// ten seconds.
     ///
     /// # Errors
-    /// [`ClientError`] when the CA file cannot be used.
-    pub fn new(ca_file: Option<&Path>, timeout: Duration) -> Result<Arc<Self>, ClientError> {
-        Self::build(ca_file, timeout, reqwest::Client::builder())
-    }
-
-    /// As [`Network::new`], without any proxy: for what must not leave this machine.
-    ///
-    /// # Errors
-    /// [`ClientError`] when TLS cannot be set up.
-    pub fn without_proxy(timeout: Duration) -> Result<Arc<Self>, ClientError> {
-        Self::build(None, timeout, reqwest::Client::builder().no_proxy())
-    }
-
-    fn build(
-        ca_file: Option<&Path>,
-        timeout: Duration,
-        builder: reqwest::ClientBuilder,
-    ) -> Result<Arc<Self>, ClientError> {
+    /// [`ClientError`] when a file of the route cannot be used.
+    pub fn new(route: &Route, timeout: Duration) -> Result<Arc<Self>, ClientError> {
         // An error says that one is installed already.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let mut builder = builder
+        let mut builder = reqwest::Client::builder()
             .user_agent(concat!("vector-entra-id/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(Duration::from_secs(10))
             .timeout(timeout)
             .redirect(reqwest::redirect::Policy::none());
-        if let Some(path) = ca_file {
-            builder = builder.tls_certs_only(certificates(path)?);
+        if let Some(path) = &route.ca_file {
+            let certificates = certificates(path)?;
+            builder = if route.system_roots_too {
+                builder.tls_certs_merge(certificates)
+            } else {
+                builder.tls_certs_only(certificates)
+            };
         }
+        if let Some(certificate) = &route.client_certificate {
+            builder = builder.identity(certificate.read()?);
+        }
+        builder = match &route.proxy {
+            Proxy::OfEnvironment => builder,
+            Proxy::Direct => builder.no_proxy(),
+            Proxy::Named { url, auth } => {
+                let proxy = reqwest::Proxy::all(url.clone())
+                    .map_err(|error| ClientError::ProxyUrl(innermost(&error)))?;
+                builder.proxy(match auth {
+                    Some((user, password)) => proxy.basic_auth(user, password.read()?.secret()),
+                    None => proxy,
+                })
+            }
+        };
         let client = builder
             .build()
             .map_err(|error| ClientError::Tls(innermost(&error)))?;
         Ok(Arc::new(Self { client, timeout }))
+    }
+}
+
+impl Route {
+    /// Whether what it names is there and can be used.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn check(&self) -> Result<(), ClientError> {
+        if let Some(path) = &self.ca_file {
+            certificates(path)?;
+        }
+        if let Some(certificate) = &self.client_certificate {
+            certificate.read()?;
+        }
+        Ok(())
+    }
+}
+
+impl ClientCertificate {
+    /// # Errors
+    /// [`ClientError`], naming the files.
+    fn read(&self) -> Result<reqwest::Identity, ClientError> {
+        let mut pem = Vec::new();
+        for path in [&self.cert_file, &self.key_file] {
+            let text = std::fs::read(path).map_err(|source| ClientError::IdentityUnreadable {
+                path: path.display().to_string(),
+                source,
+            })?;
+            pem.extend(text);
+            pem.push(b'\n');
+        }
+        reqwest::Identity::from_pem(&pem).map_err(|error| ClientError::IdentityInvalid {
+            certificate: self.cert_file.display().to_string(),
+            key: self.key_file.display().to_string(),
+            reason: innermost(&error),
+        })
     }
 }
 

@@ -5,7 +5,7 @@
 
 use serde_json::Value;
 
-use crate::state::WriteFailed;
+use crate::{graph::SecretError, state::WriteFailed};
 
 /// Why a batch is not acked.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +35,8 @@ pub enum OutletError {
         "the pipeline's answer is not one of Vector's http_server ({status}{message}); check outlet.http.url"
     )]
     Stranger { status: u16, message: String },
+    #[error("there is no password for outlet.http.auth: {0}")]
+    NoPassword(SecretError),
     #[error("writing to standard output failed: {0}")]
     Stdout(std::io::Error),
     #[error("what was written to standard output cannot be kept for the next start: {0}")]
@@ -70,7 +72,10 @@ impl OutletError {
     #[must_use]
     pub fn disposition(&self) -> Disposition {
         match self {
-            Self::Unknown(_) | Self::Unreachable(_) | Self::Busy { .. } => Disposition::Resend,
+            // A password's file is missing while it is being replaced.
+            Self::Unknown(_) | Self::Unreachable(_) | Self::Busy { .. } | Self::NoPassword(_) => {
+                Disposition::Resend
+            }
             Self::TooLarge(_) => Disposition::Split,
             Self::Refused(_) => Disposition::Refused,
             Self::Undecodable(_)
@@ -98,7 +103,7 @@ impl OutletError {
             400 if message.contains("Failed decoding body") => Self::Undecodable(message),
             // A sink's refusal, and any other 400: which record is meant, if any, is not said.
             400 => Self::Refused(message),
-            401 | 403 => shut("the source there asks for credentials, which are not sent"),
+            401 | 403 => shut("outlet.http.auth must be the `auth` of the source there"),
             404 => shut("the path of outlet.http.url is not the source's `path`"),
             405 => shut("the source's `method` must be POST"),
             413 => Self::TooLarge(message),

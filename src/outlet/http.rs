@@ -5,13 +5,14 @@
 use std::{io::Write, sync::Arc};
 
 use async_trait::async_trait;
+use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use flate2::{Compression as Level, write::GzEncoder};
-use http::{Request, header};
+use http::{HeaderValue, Request, header};
 
 use super::{Outlet, OutletError};
 use crate::{
-    config::{Compression, Http},
+    config::{BasicAuth, Compression, Http},
     graph::{Transport, TransportError},
     record::{Batch, Hash},
 };
@@ -37,6 +38,9 @@ impl HttpOutlet {
             .header("x-entra-id-tenant", batch.origin.tenant.to_string())
             .header("x-entra-id-stream", batch.origin.stream.name())
             .header("x-entra-id-batch", Hash::of(&body).hex());
+        if let Some(auth) = &self.config.auth {
+            request = request.header(header::AUTHORIZATION, basic(auth)?);
+        }
         let body = match self.config.compression {
             Compression::None => body,
             Compression::Gzip => {
@@ -48,6 +52,16 @@ impl HttpOutlet {
             .body(body.into())
             .map_err(|error| OutletError::Unknown(error.to_string()))
     }
+}
+
+/// The header's value (RFC 7617); a rotated password is found, since it is read each time.
+fn basic(auth: &BasicAuth) -> Result<HeaderValue, OutletError> {
+    let password = auth.password.read().map_err(OutletError::NoPassword)?;
+    let text = STANDARD.encode(format!("{}:{}", auth.user, password.secret()));
+    let mut value = HeaderValue::try_from(format!("Basic {text}"))
+        .map_err(|error| OutletError::Unknown(error.to_string()))?;
+    value.set_sensitive(true);
+    Ok(value)
 }
 
 fn gzip(body: &[u8]) -> std::io::Result<Vec<u8>> {

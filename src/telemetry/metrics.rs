@@ -12,7 +12,7 @@ use metrics::{Label, Unit, counter, describe_counter, describe_gauge, gauge, wit
 use metrics_exporter_prometheus::PrometheusBuilder;
 use tokio::net::TcpListener;
 
-use crate::status::{Board, Phase, StreamStatus};
+use crate::status::{Board, Expiry, Phase, StreamStatus};
 
 /// A metric's name, its unit, and what it says; `docs/metrics.md` lists them.
 type Described = (&'static str, Unit, &'static str);
@@ -112,12 +112,19 @@ pub const COUNTERS: [Described; 5] = [
     ),
 ];
 
+/// Gauges of a tenant.
+pub const OF_TENANT: [Described; 1] = [(
+    "entra_id_credential_expiry_timestamp_seconds",
+    Unit::Seconds,
+    "when the tenant's secret or certificate expires, by `credential`",
+)];
+
 /// The metrics in Prometheus' text format.
 #[must_use]
-pub fn render(all: &[StreamStatus]) -> String {
+pub fn render(all: &[StreamStatus], expiries: &[Expiry]) -> String {
     let recorder = PrometheusBuilder::new().build_recorder();
     with_local_recorder(&recorder, || {
-        for (name, unit, text) in GAUGES {
+        for (name, unit, text) in GAUGES.into_iter().chain(OF_TENANT) {
             describe_gauge!(name, unit, text);
         }
         for (name, unit, text) in COUNTERS {
@@ -126,8 +133,20 @@ pub fn render(all: &[StreamStatus]) -> String {
         for status in all {
             stream(status);
         }
+        for expiry in expiries {
+            self::expiry(expiry);
+        }
     });
     recorder.handle().render()
+}
+
+fn expiry(expiry: &Expiry) {
+    let labels = [
+        Label::new("tenant", expiry.tenant_id.to_string()),
+        Label::new("credential", expiry.credential),
+    ];
+    let name = "entra_id_credential_expiry_timestamp_seconds";
+    gauge!(name, labels.iter()).set(seconds(expiry.expires));
 }
 
 fn stream(status: &StreamStatus) {
@@ -236,7 +255,7 @@ pub async fn serve(address: SocketAddr, board: Arc<Board>) -> io::Result<SocketA
 
 fn answer(request: &Request<Incoming>, board: &Board) -> Response<Full<Bytes>> {
     let text = match (request.method(), request.uri().path()) {
-        (&Method::GET, "/metrics") => render(&board.all()),
+        (&Method::GET, "/metrics") => render(&board.all(), &board.expiries()),
         _ => {
             let mut response = Response::new(Full::new(Bytes::from_static(b"see /metrics\n")));
             *response.status_mut() = http::StatusCode::NOT_FOUND;
@@ -288,7 +307,7 @@ mod tests {
 
     #[test]
     fn a_scrape_tells_where_each_stream_stands() {
-        let text = render(&[status()]);
+        let text = render(&[status()], &[]);
         let labels = r#"{tenant="00000000-0000-0000-0000-000000000000",stream="sign_ins"}"#;
         for line in [
             format!("entra_id_stream_up{labels} 1"),
@@ -308,9 +327,14 @@ mod tests {
 
     #[test]
     fn every_metric_that_is_described_is_told_and_listed_in_the_reference() {
-        let text = render(&[status()]);
+        let expiry = Expiry {
+            tenant_id: Uuid::nil(),
+            credential: "certificate",
+            expires: "2027-05-01T00:00:00Z".parse().unwrap(),
+        };
+        let text = render(&[status()], &[expiry]);
         let reference = include_str!("../../docs/metrics.md");
-        for (name, _, what) in GAUGES.iter().chain(&COUNTERS) {
+        for (name, _, what) in GAUGES.iter().chain(&COUNTERS).chain(&OF_TENANT) {
             assert!(
                 text.contains(&format!("\n{name}{{")),
                 "{name} is not told:\n{text}"

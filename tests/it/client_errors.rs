@@ -5,11 +5,11 @@ use std::{sync::Arc, time::Duration};
 use url::Url;
 use vector_entra_id::{
     emulator::{Fault, RetryAfter},
-    graph::{Answer, Client, Cloud, GraphError, Network, SecretSource, Tokens, query},
+    graph::{Answer, Client, Cloud, GraphError, Network, Route, Tokens, query},
     stream::Stream,
 };
 
-use crate::common::{Emulated, app};
+use crate::common::{Emulated, app, secret_in};
 
 fn client(emulated: &Emulated, timeout: Duration) -> Client {
     let ca = emulated.path("ca.pem");
@@ -18,16 +18,14 @@ fn client(emulated: &Emulated, timeout: Duration) -> Client {
         emulated.server.url.clone(),
         Some(ca.clone()),
     );
-    let secret = SecretSource {
-        env: None,
-        file: Some(emulated.path("secret")),
+    let route = Route {
+        ca_file: Some(ca),
+        ..Route::default()
     };
-    let network = Network::new(Some(&ca), timeout).unwrap();
-    let app = app();
+    let network = Network::new(&route, timeout).unwrap();
     let tokens = Tokens::new(
-        app.tenant_id,
-        app.client_id,
-        secret,
+        app().tenant_id,
+        secret_in(emulated.path("secret")),
         cloud.clone(),
         Arc::clone(&network) as _,
     );

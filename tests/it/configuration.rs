@@ -64,11 +64,19 @@ fn every_fault_of_a_file_is_told_at_once() {
         "outlet.http.compresion",
         "did you mean `compression`?",
     );
-    says(&faults, "collect.poll_secs", "nonzero");
-    says(&faults, "collect.overlap_secs", "u32");
+    says(
+        &faults,
+        "collect.poll_secs",
+        "is 0; it must be a whole number from 1",
+    );
+    says(
+        &faults,
+        "collect.overlap_secs",
+        "is \"soon\"; it must be a whole number from 0",
+    );
     says(&faults, "collect.reread_ages_secs", "must rise");
     says(&faults, "tenants[0].tenant_id", "is not a GUID");
-    says(&faults, "tenants[0].client_id", "string");
+    says(&faults, "tenants[0].client_id", "is 7; it must be a text");
     says(&faults, "tenants[0].client_secret", "name one place");
     says(
         &faults,
@@ -222,34 +230,6 @@ fn one_outlet_is_chosen() {
 }
 
 #[test]
-fn the_reference_lists_every_option_of_collect_with_its_default() {
-    let reference = include_str!("../../docs/configuration.md");
-    let defaults = serde_json::to_value(vector_entra_id::config::Collect::default()).unwrap();
-    let mut options: Vec<(String, String)> = Vec::new();
-    for (key, value) in defaults.as_object().unwrap() {
-        match value.as_object() {
-            Some(group) => options.extend(
-                group
-                    .iter()
-                    .map(|(inner, value)| (format!("{key}.{inner}"), value.to_string())),
-            ),
-            None => options.push((key.clone(), value.to_string())),
-        }
-    }
-    assert!(options.len() > 10);
-    for (option, default) in options {
-        let row = reference
-            .lines()
-            .find(|line| line.starts_with(&format!("| `{option}` |")));
-        let row = row.unwrap_or_else(|| panic!("{option} is not in docs/configuration.md"));
-        assert!(
-            row.ends_with(&format!("| {default} |")),
-            "{option} is {default}: {row}"
-        );
-    }
-}
-
-#[test]
 fn the_example_and_the_reference_s_own_text_are_valid_but_for_their_secret() {
     let reference = include_str!("../../docs/configuration.md");
     let block = reference
@@ -289,4 +269,127 @@ fn a_secret_that_was_written_into_the_file_is_not_repeated() {
         toml[0].contains("line 2") && !toml[0].contains("8Q~"),
         "{toml:?}"
     );
+}
+
+#[test]
+fn how_the_app_proves_itself_is_named_once_and_can_be_used() {
+    let ids = "state_dir: /x\noutlet: {stdout: {}}\ntenants:\n  - tenant_id: \
+               11111111-2222-3333-4444-555555555555\n    client_id: \
+               66666666-7777-8888-9999-000000000000\n";
+    for (proof, place, remedy) in [
+        ("", "tenants[0].client_secret", "is missing; name where"),
+        (
+            "    managed_identity: {}\n    certificate: {file: /x}\n",
+            "tenants[0].certificate",
+            "stands beside managed_identity",
+        ),
+        (
+            "    certificate: {}\n",
+            "tenants[0].certificate.file",
+            "is missing",
+        ),
+        (
+            "    certificate: {file: /missing.pem}\n",
+            "tenants[0].certificate",
+            "cannot read /missing.pem",
+        ),
+        (
+            "    workload_identity: {token_file: /missing}\n",
+            "tenants[0].workload_identity.token_file",
+            "cannot read the federated token in /missing",
+        ),
+        (
+            "    client_secret: {file: /missing, expires: soon}\n",
+            "tenants[0].client_secret.expires",
+            "write it as 2027-05-01",
+        ),
+        (
+            "    client_secret: s3cr3t\n",
+            "tenants[0].client_secret",
+            "the secret itself does not belong here",
+        ),
+    ] {
+        let faults = yaml_faults(&format!("{ids}{proof}"));
+        says(&faults, place, remedy);
+        assert!(!format!("{faults:?}").contains("s3cr3t"), "{faults:?}");
+    }
+    let parsed = parse(
+        "c",
+        &format!("{ids}    managed_identity: {{}}\n"),
+        Format::Yaml,
+    )
+    .unwrap();
+    assert_eq!(parsed.tenants[0].credential.name(), "managed_identity");
+}
+
+#[test]
+fn each_way_in_which_a_proxy_tls_or_a_password_is_wrong_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let no_pem = dir.path().join("no.pem");
+    std::fs::write(&no_pem, "no certificate").unwrap();
+    let no_pem = no_pem.display();
+    let valid = valid(&dir);
+    for (network, place, remedy) in [
+        ("{proxy: {}}", "network.proxy.url", "is missing"),
+        (
+            "{proxy: {url: 'socks5://h:1'}}",
+            "network.proxy.url",
+            "http:// or https://",
+        ),
+        (
+            "{proxy: {url: 'http://u:pw@h:1'}}",
+            "network.proxy.url",
+            "`user` and `password`",
+        ),
+        (
+            "{proxy: {url: 'http://h:1', user: u}}",
+            "network.proxy.password",
+            "is missing",
+        ),
+        (
+            "{ca_file: /missing.pem}",
+            "network.ca_file",
+            "cannot read the CA file /missing.pem",
+        ),
+        (
+            &format!("{{ca_file: {no_pem}}}"),
+            "network.ca_file",
+            "holds no PEM certificate",
+        ),
+    ] {
+        says(
+            &yaml_faults(&format!("{valid}network: {network}\n")),
+            place,
+            remedy,
+        );
+    }
+    for (more, place, remedy) in [
+        ("auth: {user: u}", "outlet.http.auth.password", "is missing"),
+        (
+            "auth: {password: {env: UNSET_BY_ALL}}",
+            "outlet.http.auth.user",
+            "is missing",
+        ),
+        (
+            "tls: {cert_file: /c.pem}",
+            "outlet.http.tls.key_file",
+            "is missing",
+        ),
+        (
+            "tls: {ca_file: /missing.pem}",
+            "outlet.http.tls",
+            "cannot read the CA file",
+        ),
+        (
+            "tls: {cert_file: /missing.pem, key_file: /k.pem}",
+            "outlet.http.tls",
+            "cannot read the client certificate /missing.pem",
+        ),
+    ] {
+        let url = "'https://vector.example:8443/'";
+        let text = valid.replace("'http://127.0.0.1:8080/'", &format!("{url}, {more}"));
+        says(&yaml_faults(&text), place, remedy);
+    }
+    let text = valid.replace("8080/'", "8080/', tls: {}");
+    says(&yaml_faults(&text), "outlet.http.tls", "use https");
 }

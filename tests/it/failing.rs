@@ -152,7 +152,7 @@ async fn a_certificate_of_another_ca_is_not_trusted() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pipeline_that_is_shut_halts_the_process_with_the_remedy() {
     for (status, says) in [
-        (401, "credentials"),
+        (401, "outlet.http.auth"),
         (404, "the source's `path`"),
         (405, "must be POST"),
         (415, "compression: none"),
@@ -192,4 +192,33 @@ async fn a_reader_that_goes_away_is_a_clean_end() {
     let process = Process::spawn(command);
     let (status, _) = tokio::task::spawn_blocking(|| process.end()).await.unwrap();
     assert_eq!(status.code(), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_that_is_rotated_after_it_was_refused_is_picked_up_without_a_restart() {
+    let emulated = Emulated::start(50, 1).await;
+    let pipeline = Pipeline::start(Vec::new()).await;
+    emulated.server.service().tokens.life = chrono::TimeDelta::seconds(3);
+    let process = Process::run(&emulated.write_config(&emulated.config(pipeline.outlet())));
+    until("records come", || !pipeline.acked().is_empty()).await;
+    emulated.server.service().app.secret = "rotated~secret".into();
+    until("the old secret is refused", || {
+        process.errors().contains("AADSTS7000215")
+    })
+    .await;
+    let refused = emulated.server.service().served.tokens;
+    fs::write(emulated.path("secret"), "rotated~secret\n").unwrap();
+    until("it is picked up", || {
+        process.errors().contains("was replaced; trying again")
+    })
+    .await;
+    let before = emulated.server.service().served.requests;
+    until("Graph is read again", || {
+        emulated.server.service().served.requests > before + 10
+    })
+    .await;
+    assert!(emulated.server.service().served.tokens > refused);
+    let (status, errors) = process.stop();
+    assert_eq!(status.code(), Some(0), "{errors}");
+    assert!(!errors.contains("rotated~secret"), "{errors}");
 }

@@ -1,6 +1,6 @@
 //! What is generated from the catalogue stands in the tree as it would be generated now.
 //!
-//! `WRITE_GENERATED=1 cargo test --test it -- generated rules` writes it.
+//! `WRITE_GENERATED=1 cargo test --test it -- generated rules reference` writes it.
 
 use std::fs;
 
@@ -24,7 +24,7 @@ pub fn stands(path: &str, text: impl AsRef<[u8]>) {
     assert!(
         there == text,
         "{path} is not what would be generated now; \
-         write it with WRITE_GENERATED=1 cargo test --test it -- generated rules"
+         write it with WRITE_GENERATED=1 cargo test --test it -- generated rules reference"
     );
 }
 

@@ -80,21 +80,33 @@ impl Driver {
     pub(super) fn token(&mut self, outcome: Result<(), GraphError>) -> Result<Input, Halt> {
         self.token.asking = false;
         match outcome {
-            Ok(()) => self.token.failures = 0,
+            Ok(()) => {
+                self.token.had = true;
+                if self.token.failures > 0 {
+                    self.told.all(None);
+                }
+                self.token.failures = 0;
+            }
             Err(error) if error.disposition() == Disposition::HaltTenant => {
-                return Err(Halt::Tenant {
-                    tenant: self.tenant,
-                    error,
-                });
+                return Err(self.kept_out(error));
             }
             Err(error) => {
                 self.token.failures += 1;
+                self.told.all(Some(error.to_string()));
                 if self.repeats.is_due(error.to_string()) {
                     warn!(tenant = %self.tenant, "{error}; it is tried again");
                 }
             }
         }
         Ok(Input::Tick)
+    }
+
+    fn kept_out(&self, error: GraphError) -> Halt {
+        Halt::Tenant {
+            tenant: self.tenant,
+            error,
+            worked: self.token.had,
+        }
     }
 
     pub(super) fn fetched(
@@ -182,10 +194,7 @@ impl Driver {
     pub(super) fn failed(&mut self, fetch: Fetch, error: GraphError) -> Result<Input, Halt> {
         let disposition = error.disposition();
         if disposition == Disposition::HaltTenant {
-            return Err(Halt::Tenant {
-                tenant: self.tenant,
-                error,
-            });
+            return Err(self.kept_out(error));
         }
         if matches!(
             disposition,

@@ -50,7 +50,12 @@ const BATCHES_IN_FLIGHT: usize = 4;
 pub enum Halt {
     /// Nothing of this tenant can be read until its configuration is mended.
     #[error("tenant {tenant}: {error}; nothing of this tenant is collected")]
-    Tenant { tenant: Uuid, error: GraphError },
+    Tenant {
+        tenant: Uuid,
+        error: GraphError,
+        /// Whether the tenant let the app in before, in this process.
+        worked: bool,
+    },
     /// Nothing can be delivered until the outlet or its peer is mended.
     #[error("{0}")]
     Outlet(OutletError),
@@ -118,6 +123,8 @@ impl OpenPage {
 /// Where the driver stands with its token.
 #[derive(Debug, Default)]
 struct TokenState {
+    /// Whether there ever was one.
+    had: bool,
     asking: bool,
     failures: u32,
 }

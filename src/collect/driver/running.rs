@@ -35,9 +35,9 @@ impl Driver {
     /// # Errors
     /// [`Halt`] when it cannot go on.
     pub async fn run(mut self, mut stop: watch::Receiver<bool>) -> Result<(), Halt> {
-        self.put_up();
         // The first token tells Graph's time as well, and no window is planned before it is known.
         while !self.client.has_token() {
+            self.put_up();
             let wait = token_wait(self.token.failures);
             let asked = self.local_now();
             let client = Arc::clone(&self.client);

@@ -71,6 +71,13 @@ impl Told {
         self.streams.entry(stream).or_default().problem = None;
     }
 
+    /// There is no token, or there is one again.
+    pub fn all(&mut self, problem: Option<String>) {
+        for of_stream in self.streams.values_mut() {
+            of_stream.problem.clone_from(&problem);
+        }
+    }
+
     /// Graph denies the stream.
     pub fn ill(&mut self, stream: Stream, problem: String) {
         self.streams.entry(stream).or_default().problem = Some(problem);

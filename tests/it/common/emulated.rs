@@ -8,6 +8,7 @@ use tempfile::TempDir;
 use uuid::Uuid;
 use vector_entra_id::{
     emulator::{App, Plan, Server, Service, Tenant, Throttle, records},
+    graph::{Credential, Proof, SecretSource},
     stream::{Bucket, Stream},
 };
 
@@ -25,10 +26,26 @@ pub fn app() -> App {
         tenant_id: Uuid::try_parse(records::TENANT_ID).unwrap(),
         client_id: Uuid::try_parse(CLIENT_ID).unwrap(),
         secret: SECRET.into(),
+        certificate: None,
+        federated_token: None,
         permissions: Stream::ALL
             .map(|stream| stream.entry().permission.to_owned())
             .into(),
         premium: true,
+    }
+}
+
+/// The app's secret, in a file.
+pub fn secret_in(path: PathBuf) -> Credential {
+    Credential::App {
+        client_id: app().client_id,
+        proof: Proof::Secret {
+            source: SecretSource {
+                env: None,
+                file: Some(path),
+            },
+            expires: None,
+        },
     }
 }
 

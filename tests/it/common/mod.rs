@@ -13,7 +13,7 @@ use std::{
 
 use serde_json::Value;
 
-pub use emulated::{Emulated, app};
+pub use emulated::{Emulated, app, secret_in};
 pub use pipeline::{Pipeline, Reply};
 pub use process::{Process, binary};
 

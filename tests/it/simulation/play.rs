@@ -18,7 +18,7 @@ use tokio::{
 use url::Url;
 use vector_entra_id::{
     collect::{Clock, Driver, Halt, Memory, Settings, driver::Parts},
-    graph::{Client, Cloud, SecretSource, Tokens, Transport},
+    graph::{Client, Cloud, Tokens, Transport},
     outlet::{DeadLetters, Delivery, Outlet},
     state::State,
 };
@@ -29,7 +29,7 @@ use super::{
     verdict::{self, Summary},
     world::{GRAPH, SimulatedClock, World},
 };
-use crate::common::{SECRET, app};
+use crate::common::{SECRET, app, secret_in};
 
 const MEMORY: usize = 16 << 20;
 
@@ -102,16 +102,11 @@ impl Simulation {
     fn driver(&self, memory: &Memory) -> Driver {
         let url = Url::parse(GRAPH).unwrap();
         let cloud = Cloud::custom(url.clone(), url, None);
-        let secret = SecretSource {
-            env: None,
-            file: Some(self.dir.path().join("secret")),
-        };
         let transport = Arc::clone(&self.world) as Arc<dyn Transport>;
         let app = app();
         let tokens = Tokens::new(
             app.tenant_id,
-            app.client_id,
-            secret,
+            secret_in(self.dir.path().join("secret")),
             cloud.clone(),
             Arc::clone(&transport),
         );

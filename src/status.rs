@@ -71,6 +71,24 @@ pub struct BudgetStatus {
     pub throttled: u64,
 }
 
+/// How a backfill goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BackfillStatus {
+    /// History that is to be read yet, in seconds.
+    pub left_secs: u64,
+    /// Records that it delivered since the process started.
+    pub records: u64,
+}
+
+impl BackfillStatus {
+    /// `None` where there is, and was, nothing to do.
+    #[must_use]
+    pub fn new(left: TimeDelta, records: u64) -> Option<Self> {
+        let left_secs = left.num_seconds().unsigned_abs();
+        (left_secs > 0 || records > 0).then_some(Self { left_secs, records })
+    }
+}
+
 /// Where one stream stands.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct StreamStatus {
@@ -111,6 +129,9 @@ pub struct StreamStatus {
     /// Why the stream is unavailable or halted.
     pub problem: Option<String>,
     pub budget: Option<BudgetStatus>,
+    /// History that is being read, or was since the process started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backfill: Option<BackfillStatus>,
 }
 
 impl StreamStatus {
@@ -139,6 +160,7 @@ impl StreamStatus {
             last_acked: None,
             problem: None,
             budget: None,
+            backfill: None,
         }
     }
 
@@ -161,7 +183,7 @@ impl StreamStatus {
         };
         let slot = TimeDelta::milliseconds(head.slot_ms);
         let unread = head.unread.first().map(|span| span.from);
-        let open = slots.keys().next().copied();
+        let open = slots.range(head.origin..).next().map(|(start, _)| *start);
         let earliest = |moments: [Option<DateTime<Utc>>; 2], last| {
             moments.into_iter().flatten().fold(last, DateTime::min)
         };
@@ -177,6 +199,7 @@ impl StreamStatus {
             late: head.late,
             lateness: Quantiles::of(&head.lateness),
             unread_secs: head.unread.length().num_seconds().unsigned_abs(),
+            backfill: BackfillStatus::new(head.backfill.length(), 0),
             ..status
         }
     }

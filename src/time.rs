@@ -91,6 +91,11 @@ impl Spans {
         self.0.first().copied()
     }
 
+    /// Each span, the earliest first.
+    pub fn iter(&self) -> impl Iterator<Item = Span> + '_ {
+        self.0.iter().copied()
+    }
+
     /// The length of all spans together.
     #[must_use]
     pub fn length(&self) -> TimeDelta {

@@ -16,22 +16,6 @@ pub struct Check {
     vector_config: Option<PathBuf>,
 }
 
-#[derive(Args)]
-pub struct Backfill {
-    /// Configuration
-    #[arg(long, value_name = "FILE")]
-    config: PathBuf,
-    /// Start: a time with its offset, or a duration back from now
-    #[arg(long, value_name = "T")]
-    since: String,
-    /// End [default: now]
-    #[arg(long, value_name = "T")]
-    until: Option<String>,
-    /// Stream to read; repeat it for several [default: all that are configured]
-    #[arg(long = "stream", value_name = "S")]
-    streams: Vec<String>,
-}
-
 /// Says that `command` is not there yet: exit code 2.
 pub fn not_yet(command: &str) -> Result<(), Failure> {
     Err(Failure::Usage(format!(

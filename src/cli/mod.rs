@@ -1,10 +1,12 @@
 //! The command line: one file per command, no logic of its own.
 
+mod backfill;
 mod credentials;
 mod demo;
 mod emulate;
 mod later;
 mod map;
+mod progress;
 mod report;
 mod run;
 mod signals;
@@ -42,8 +44,8 @@ enum Command {
     Test(test::Test),
     /// Check configuration, credentials and delivery (not there yet)
     Check(later::Check),
-    /// Collect history (not there yet)
-    Backfill(later::Backfill),
+    /// Collect history
+    Backfill(backfill::Backfill),
     /// Show what was read, delivered and proven
     Status(status::Status),
     /// Serve an emulated tenant: token endpoint and Graph
@@ -113,7 +115,7 @@ pub fn main() -> ExitCode {
         Command::Map(args) => map::run(&args),
         Command::Test(args) => test::run(&args),
         Command::Check(_) => later::not_yet("check"),
-        Command::Backfill(_) => later::not_yet("backfill"),
+        Command::Backfill(args) => backfill::run(&args),
         Command::Status(args) => status::run(&args),
         Command::Emulate(args) => emulate::run(&args),
         Command::Vrl(args) => vrl::run(&args),

@@ -19,7 +19,6 @@ use crate::{
     graph::Network,
     outlet::{HttpOutlet, Outlet, OutletError, StdoutOutlet},
     state::{State, StateError},
-    status::Board,
     telemetry::{self, metrics},
 };
 
@@ -103,14 +102,14 @@ async fn told(mut stopped: watch::Receiver<bool>) {
     }
 }
 
-/// The socket for `status`. Without it the source collects all the same.
-fn listen(config: &Config, board: &Arc<Board>) -> Option<Control> {
-    match Control::listen(&config.state_dir, Arc::clone(board)) {
+/// The socket for `status` and `backfill`. Without it the source collects all the same.
+fn listen(config: &Config, source: &Source) -> Option<Control> {
+    match Control::listen(&config.state_dir, source.board(), source.orders()) {
         Ok(control) => Some(control),
         Err(error) => {
             let path = control::path(&config.state_dir);
             warn!(
-                "no control socket at {}: {error}; `status` cannot ask this process",
+                "no control socket at {}: {error}; `status` and `backfill` cannot ask this process",
                 path.display()
             );
             None
@@ -169,7 +168,7 @@ async fn start(config: &Config, state: &Arc<State>) -> Result<Started, Failure> 
     };
     let source = Source::new(config, outlet, Arc::clone(state))?;
     let board = source.board();
-    let control = listen(config, &board);
+    let control = listen(config, &source);
     if let Some(address) = config.telemetry.metrics_listen {
         let address = metrics::serve(address, board).await.map_err(|error| {
             Failure::usage(format!(

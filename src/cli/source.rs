@@ -10,6 +10,7 @@ use super::{Failure, credentials};
 use crate::{
     collect::{Driver, Halt, Memory, Settings, SystemClock, driver::Parts},
     config::{self, Config, Tenant},
+    control::OrderBook,
     graph::{Client, Credential, Network, Proxy, Route, Tokens},
     outlet::{DeadLetters, Delivery, Outlet, OutletError},
     record::Hash,
@@ -24,6 +25,8 @@ pub struct Source {
     memory: Memory,
     state: Arc<State>,
     board: Arc<Board>,
+    orders: Arc<OrderBook>,
+    settings: Settings,
     drivers: Vec<(Tenant, Driver)>,
 }
 
@@ -74,12 +77,38 @@ impl Source {
         outlet: Arc<dyn Outlet>,
         state: Arc<State>,
     ) -> Result<Self, Failure> {
+        Self::with(config, Settings::new(&config.collect), outlet, state)
+    }
+
+    /// As [`Source::new`], reading nothing but history that is asked for.
+    ///
+    /// # Errors
+    /// As [`Source::new`].
+    pub fn for_history(
+        config: &Config,
+        outlet: Arc<dyn Outlet>,
+        state: Arc<State>,
+    ) -> Result<Self, Failure> {
+        let settings = Settings::new(&config.collect).for_history();
+        let mut config = config.clone();
+        config.telemetry.status_secs = 0;
+        Self::with(&config, settings, outlet, state)
+    }
+
+    fn with(
+        config: &Config,
+        settings: Settings,
+        outlet: Arc<dyn Outlet>,
+        state: Arc<State>,
+    ) -> Result<Self, Failure> {
         let mut source = Self {
             config: config.clone(),
             delivery: Arc::new(delivery(outlet, config)),
             memory: Memory::new(config.collect.memory_bytes.get() as usize),
             state,
             board: Arc::default(),
+            orders: Arc::default(),
+            settings,
             drivers: Vec::new(),
         };
         for tenant in &config.tenants {
@@ -93,6 +122,12 @@ impl Source {
     #[must_use]
     pub fn board(&self) -> Arc<Board> {
         Arc::clone(&self.board)
+    }
+
+    /// Where to ask it for history.
+    #[must_use]
+    pub fn orders(&self) -> Arc<OrderBook> {
+        Arc::clone(&self.orders)
     }
 
     fn driver(&self, tenant: &Tenant) -> Result<Driver, Failure> {
@@ -109,9 +144,10 @@ impl Source {
             delivery: Arc::clone(&self.delivery),
             clock: Arc::new(SystemClock),
             memory: self.memory.clone(),
-            settings: Settings::new(&config.collect),
+            settings: self.settings.clone(),
             board: Arc::clone(&self.board),
             tell_every,
+            orders: self.orders.open(tenant.tenant_id),
         })
         .map_err(Failure::failed)
     }

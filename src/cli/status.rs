@@ -1,6 +1,6 @@
 //! `status`: where each stream stands, by the running source, or by its state if none runs.
 
-use std::{fmt::Write, io, path::PathBuf};
+use std::{fmt::Write, path::PathBuf};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use clap::{Args, ValueEnum};
@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::{Failure, credentials};
 use crate::{
     config::{self, Config},
-    control::{self, Answer, Request},
+    control::{self, AskError},
     outlet::DeadLetters,
     state::{State, StateError},
     status::{Phase, StreamStatus},
@@ -33,20 +33,10 @@ enum Format {
 
 pub fn run(args: &Status) -> Result<(), Failure> {
     let config = config::load(&args.config).map_err(Failure::usage)?;
-    let streams = match control::ask(&config.state_dir, &Request::Status) {
-        Ok(Answer::Status { streams, .. }) => streams,
-        Ok(Answer::Refused { reason }) => {
-            return Err(Failure::failed(format!(
-                "the running source does not understand: {reason}; is it of another version?"
-            )));
-        }
-        Err(error) if is_nobody(&error) => saved(&config)?,
-        Err(error) => {
-            return Err(Failure::failed(format!(
-                "the running source does not answer on {}: {error}",
-                control::path(&config.state_dir).display()
-            )));
-        }
+    let streams = match control::status(&config.state_dir) {
+        Ok(streams) => streams,
+        Err(AskError::Nobody) => saved(&config)?,
+        Err(error) => return Err(Failure::failed(error)),
     };
     match args.format {
         Format::Text => {
@@ -66,13 +56,6 @@ pub fn run(args: &Status) -> Result<(), Failure> {
             super::print(&text)
         }
     }
-}
-
-fn is_nobody(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused
-    )
 }
 
 /// What the state file says, while no process owns it.
@@ -208,7 +191,7 @@ fn ago(time: Option<DateTime<Utc>>, now: DateTime<Utc>) -> String {
 }
 
 /// A length of time in its two largest units at most, in six characters.
-fn span(length: TimeDelta) -> String {
+pub(super) fn span(length: TimeDelta) -> String {
     let seconds = length.num_seconds().max(0);
     let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
     if days > 9 {

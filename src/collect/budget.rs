@@ -151,7 +151,7 @@ impl Budget {
     }
 
     /// The place of a class in the order in which the budget is spent: what is owed to those with
-    /// a share first, then fresh records, whole lists last.
+    /// a share first, then fresh records; whole lists and history last.
     #[must_use]
     pub fn rank(&self, class: Class) -> u8 {
         match class {
@@ -161,6 +161,7 @@ impl Budget {
             Class::CatchUp => 3,
             Class::Reread => 4,
             Class::Snapshot => 5,
+            Class::Backfill => 6,
         }
     }
 

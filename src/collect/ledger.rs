@@ -28,6 +28,7 @@ use crate::{
     graph::{Disposition, Window},
     state::Changes,
     stream::{Bucket, Stream},
+    time::Span,
 };
 
 /// What happened.
@@ -203,6 +204,15 @@ impl Ledger {
     /// they must not take the memory of others.
     pub fn hold(&mut self, full: BTreeSet<Stream>) {
         self.full = full;
+    }
+
+    /// Asks for history of a stream: what of `span` was never read. Returns how much that is, and
+    /// what to save for it.
+    pub fn ask_for(&mut self, stream: Stream, span: Span) -> Option<(TimeDelta, Changes)> {
+        let now = self.latest;
+        let ledger = self.streams.get_mut(&stream)?;
+        let asked = ledger.ask_for(span);
+        Some((asked, ledger.changes(now)))
     }
 
     /// The clock was corrected by so much: for the budget no time has passed.

@@ -38,6 +38,8 @@ pub enum Class {
     Reread,
     /// A whole list of states.
     Snapshot,
+    /// History that was asked for.
+    Backfill,
 }
 
 /// Where a read stands.

@@ -55,6 +55,17 @@ impl Schedule {
         slot_of(time, self.slot)
     }
 
+    /// The end of the last slot that begins before a moment.
+    #[must_use]
+    pub fn ceil(&self, time: DateTime<Utc>) -> DateTime<Utc> {
+        let start = self.floor(time);
+        if start < time {
+            start + self.slot
+        } else {
+            start
+        }
+    }
+
     /// The length of a slot.
     #[must_use]
     pub fn slot(&self) -> TimeDelta {

@@ -24,6 +24,8 @@ pub struct Settings {
     pub overlap: TimeDelta,
     pub snapshot: TimeDelta,
     pub unavailable_retry: TimeDelta,
+    /// Whether nothing is read but history that was asked for.
+    pub only_backfill: bool,
     /// Streams of which only the first revision of a record is delivered.
     pub first_only: BTreeSet<Stream>,
     reports: Limit,
@@ -78,6 +80,7 @@ impl Settings {
             overlap: seconds(collect.overlap_secs),
             snapshot: seconds(collect.snapshot_secs.get()),
             unavailable_retry: seconds(collect.unavailable_retry_secs.get()),
+            only_backfill: false,
             first_only: collect
                 .revisions
                 .iter()
@@ -91,6 +94,17 @@ impl Settings {
                 fastest: security.per / 4,
                 ..security
             },
+        }
+    }
+
+    /// The same, for reading nothing but history. A stream that was never read begins now: what
+    /// lies before is history.
+    #[must_use]
+    pub fn for_history(self) -> Self {
+        Self {
+            only_backfill: true,
+            start: TimeDelta::zero(),
+            ..self
         }
     }
 

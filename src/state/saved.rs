@@ -18,6 +18,12 @@ pub struct Head {
     pub tail_from: DateTime<Utc>,
     /// What a first start or a stop left unread; whole slots.
     pub unread: Spans,
+    /// What a backfill is to read yet, before `origin`; whole slots.
+    #[serde(default)]
+    pub backfill: Spans,
+    /// What backfills have read, before `origin` and apart from it.
+    #[serde(default)]
+    pub before: Spans,
     /// Records delivered since `origin` that only a re-read found.
     pub late: u64,
     /// Slots that passed Graph's retention before they were closed.

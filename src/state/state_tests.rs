@@ -35,6 +35,8 @@ fn head() -> Head {
         to: at(300),
     });
     Head {
+        backfill: Spans::default(),
+        before: Spans::default(),
         slot_ms: 300_000,
         origin: at(0),
         tail_from: at(900),

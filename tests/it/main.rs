@@ -2,6 +2,7 @@
 //! TLS, a pipeline over HTTP, a real Vector where there is one. One test binary, since linking
 //! takes longer than running.
 
+mod backfill;
 mod catalogue;
 mod cli;
 mod client_errors;

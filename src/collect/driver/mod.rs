@@ -5,6 +5,7 @@
 
 mod asking;
 mod delivering;
+mod ordering;
 mod running;
 mod stopping;
 mod telling;
@@ -17,7 +18,10 @@ use std::{
 
 use chrono::{DateTime, Utc};
 use futures::{future::BoxFuture, stream::FuturesUnordered};
-use tokio::{sync::Semaphore, time::Instant};
+use tokio::{
+    sync::{Semaphore, mpsc},
+    time::Instant,
+};
 use url::Url;
 use uuid::Uuid;
 
@@ -32,6 +36,7 @@ use super::{
     read::{Found, ReadId},
 };
 use crate::{
+    control::Order,
     graph::{Answer, Client, GraphError},
     outlet::{Delivery, OutletError},
     record::Key,
@@ -161,6 +166,8 @@ pub struct Driver {
     work: FuturesUnordered<BoxFuture<'static, Done>>,
     repeats: Repeats,
     told: Told,
+    /// History that others ask for.
+    orders: mpsc::Receiver<Order>,
 }
 
 /// What a driver works with.
@@ -177,6 +184,8 @@ pub struct Parts {
     pub board: Arc<Board>,
     /// How often that goes into the pipeline as well; `None` for never.
     pub tell_every: Option<Duration>,
+    /// Where orders for history come from.
+    pub orders: mpsc::Receiver<Order>,
 }
 
 impl Driver {
@@ -218,6 +227,7 @@ impl Driver {
             work: FuturesUnordered::new(),
             repeats: Repeats::default(),
             told,
+            orders: parts.orders,
         })
     }
 }

@@ -75,6 +75,12 @@ impl Driver {
                     self.tell();
                     Ok(None)
                 }
+                Some(order) = self.orders.recv() => {
+                    self.order(order);
+                    Ok(Some(Input::Tick))
+                }
+                // The board is written as the loop comes round.
+                () = sleep_until(self.told.put_up_next) => Ok(None),
                 Some(()) = sleep => Ok(Some(Input::Tick)),
             };
             match done {

@@ -29,6 +29,8 @@ pub(super) struct Told {
     /// Whether the last is still on its way.
     pub telling: bool,
     put_up: Option<Instant>,
+    /// When the board is written next, since something has happened since it was.
+    pub put_up_next: Instant,
     streams: BTreeMap<Stream, OfStream>,
 }
 
@@ -54,6 +56,7 @@ impl Told {
             next: Instant::now() + parts.tell_every.unwrap_or(NEVER),
             telling: false,
             put_up: None,
+            put_up_next: Instant::now() + NEVER,
             streams: streams.collect::<Result<_, StateError>>()?,
         })
     }
@@ -88,17 +91,22 @@ impl Driver {
     /// Puts up where the streams stand, unless that was done a moment ago.
     pub(super) fn put_up(&mut self) {
         let now = Instant::now();
-        if self
-            .told
-            .put_up
-            .is_some_and(|last| now - last < PUT_UP_EVERY)
-        {
+        let last = self.told.put_up.filter(|last| now - *last < PUT_UP_EVERY);
+        if let Some(last) = last {
+            self.told.put_up_next = last + PUT_UP_EVERY;
             return;
         }
+        self.told.put_up_next = now + NEVER;
         self.told.put_up = Some(now);
         for status in self.statuses() {
             self.told.board.put(status);
         }
+    }
+
+    /// Puts up where the streams stand at once.
+    pub(super) fn put_up_now(&mut self) {
+        self.told.put_up = None;
+        self.put_up();
     }
 
     fn statuses(&self) -> Vec<StreamStatus> {

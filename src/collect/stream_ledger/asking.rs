@@ -48,18 +48,55 @@ impl StreamLedger {
                 .values()
                 .any(|read| read.class == class && read.is_open())
         };
-        let newest = if self.whole {
+        let newest = if settings.only_backfill {
+            None
+        } else if self.whole {
             (room && idle(Class::Snapshot))
                 .then(|| candidate(Class::Snapshot, self.next, What::Whole))
         } else {
             (room && idle(Class::Tail)).then(|| candidate(Class::Tail, self.next, What::Tail))
         };
-        let past = (room && !self.whole)
-            .then(|| self.past(settings, now))
+        let by_time = room && !self.whole;
+        let past = (by_time && !settings.only_backfill).then(|| self.past(settings, now));
+        let history = by_time.then(|| self.history(now));
+        let past = past
             .into_iter()
             .flatten()
-            .map(move |(class, ready, span)| candidate(class, ready, What::Slots(span)));
+            .chain(history.into_iter().flatten());
+        let past = past.map(move |(class, ready, span)| candidate(class, ready, What::Slots(span)));
         pages.chain(newest).chain(past)
+    }
+
+    /// What of the history that was asked for could be read: the next stretch, and slots of it that
+    /// are read once more.
+    fn history(
+        &self,
+        now: DateTime<Utc>,
+    ) -> impl Iterator<Item = (Class, DateTime<Utc>, Span)> + use<> {
+        let open = self.reads.values();
+        let open = open.filter(|read| read.class == Class::Backfill && read.is_open());
+        let mut found = Vec::new();
+        if open.count() < OPEN_READS {
+            let in_flight = self.in_flight();
+            let schedule = &self.schedule;
+            let next = self
+                .coverage
+                .next_backfill(schedule, self.slice, &in_flight);
+            found.extend(next.map(|span| (now, span)));
+            let origin = self.coverage.head().origin;
+            let due = self.coverage.next_due(&in_flight, |start| start < origin);
+            found.extend(due.map(|(due, start)| {
+                let slice = self.slice;
+                let coverage = &self.coverage;
+                (
+                    due,
+                    coverage.with_neighbours(schedule, start, now, slice, &in_flight),
+                )
+            }));
+        }
+        found
+            .into_iter()
+            .map(|(ready, span)| (Class::Backfill, ready, span))
     }
 
     /// What of the past could be read: the next stretch to catch up, the next re-read.
@@ -91,9 +128,10 @@ impl StreamLedger {
                 );
                 (Class::Reread, ready, span)
             };
-            let by_itself = self
-                .coverage
-                .next_due(&in_flight, |start| start < self.served_from);
+            let origin = self.coverage.head().origin;
+            let by_itself = self.coverage.next_due(&in_flight, |start| {
+                origin <= start && start < self.served_from
+            });
             found.extend(by_itself.map(|(due, start)| reread(due, start)));
             // What the tail serves is read by itself only when the tail fails to.
             let served = self

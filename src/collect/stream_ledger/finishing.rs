@@ -36,6 +36,14 @@ impl StreamLedger {
             return (false, false);
         };
         let delivered = read.found.any();
+        if read.class == Class::Backfill {
+            self.backfilled += read
+                .found
+                .slots
+                .values()
+                .map(|counts| counts.records)
+                .sum::<u64>();
+        }
         if read.stage == Stage::GivenUp {
             self.coverage.found(&self.schedule, &read.found);
         } else {
@@ -71,7 +79,7 @@ impl StreamLedger {
                     self.empty = self.empty.saturating_add(1);
                 }
             }
-            (Class::CatchUp | Class::Reread, Some(_)) => {
+            (Class::CatchUp | Class::Reread | Class::Backfill, Some(_)) => {
                 if let Some(span) = read.span(&self.schedule) {
                     self.coverage.slots_read(&self.schedule, span, finished);
                 }
@@ -84,12 +92,14 @@ impl StreamLedger {
         }
     }
 
-    /// Fits the reach of the next read of the past to what this one took: a page or so is best.
+    /// Fits the reach of the next read of the past to what this one took. A request that brings half
+    /// a page is half wasted, so some pages are best; many risk that their token expires.
     fn fit_slice(&mut self, pages: u32) {
         self.pages_of_a_slice = pages.max(1);
         match pages {
-            0 | 1 => self.slice = (self.slice * 2).min(LONGEST_SLICE),
-            2..=10 => {}
+            0 | 1 => self.slice = (self.slice * 4).min(LONGEST_SLICE),
+            2..=3 => self.slice = (self.slice * 2).min(LONGEST_SLICE),
+            4..=10 => {}
             _ => self.slice = (self.slice / 2).max(1),
         }
     }

@@ -21,6 +21,7 @@ use super::{
 use crate::{
     state::Changes,
     stream::{Kind, Stream},
+    time::Span,
 };
 
 /// How long ids are kept for streams whose records are known by id alone: a month, and the week to
@@ -68,6 +69,8 @@ pub struct StreamLedger {
     saved: DateTime<Utc>,
     /// When ids were last dropped that were not seen for long.
     forgot: DateTime<Utc>,
+    /// Records that backfills delivered since the start.
+    backfilled: u64,
     /// The number of the last request of each class.
     turns: BTreeMap<Class, u64>,
 }
@@ -103,6 +106,7 @@ impl StreamLedger {
             whole: stream.entry().kind == Kind::Snapshot,
             saved: now,
             forgot: now - TimeDelta::days(1),
+            backfilled: 0,
             turns: BTreeMap::new(),
         }
     }
@@ -142,6 +146,20 @@ impl StreamLedger {
         let slot = schedule.slot().num_milliseconds().unsigned_abs().max(1);
         let slices = unread.div_ceil(slot).div_ceil(self.slice.into());
         slices * u64::from(self.pages_of_a_slice)
+    }
+
+    /// Asks for history: what of `span` was never read. Returns how much that is.
+    pub fn ask_for(&mut self, span: Span) -> TimeDelta {
+        match self.whole {
+            true => TimeDelta::zero(),
+            false => self.coverage.ask_for(&self.schedule, span).length(),
+        }
+    }
+
+    /// Records that backfills delivered since the start.
+    #[must_use]
+    pub fn backfilled(&self) -> u64 {
+        self.backfilled
     }
 
     /// Ages that are given up for now, since the budget does not go round.
@@ -213,7 +231,7 @@ impl StreamLedger {
     /// Gives up what Graph no longer keeps. Says how many slots that were.
     pub fn give_up_old(&mut self, settings: &Settings, now: DateTime<Utc>) -> u64 {
         let cutoff = self.schedule.floor(now - settings.retention);
-        if self.coverage.closed_through(&self.schedule) >= cutoff {
+        if self.coverage.oldest(&self.schedule) >= cutoff {
             return 0;
         }
         // What a read in flight covers waits for it.

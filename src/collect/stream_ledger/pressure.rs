@@ -37,9 +37,10 @@ impl StreamLedger {
     /// A tail read begins. Where no re-read waits, ages come back: a stream that has turned quiet may
     /// need no re-read by itself that could tell.
     pub(super) fn relax(&mut self, settings: &Settings, now: DateTime<Utc>) {
+        let origin = self.coverage.head().origin;
         let waits = self
             .coverage
-            .next_due(&[], |start| start < self.served_from);
+            .next_due(&[], |start| origin <= start && start < self.served_from);
         if self.pressure.dropped > 0 && waits.is_none_or(|(due, _)| due >= now) {
             self.feel(now, settings, now);
         }

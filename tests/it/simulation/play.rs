@@ -18,6 +18,7 @@ use tokio::{
 use url::Url;
 use vector_entra_id::{
     collect::{Clock, Driver, Halt, Memory, Settings, driver::Parts},
+    control::OrderBook,
     graph::{Client, Cloud, Tokens, Transport},
     outlet::{DeadLetters, Delivery, Outlet},
     state::State,
@@ -127,6 +128,7 @@ impl Simulation {
             settings: Settings::new(&self.plan.collect),
             board: Arc::default(),
             tell_every: Some(Duration::from_secs(300)),
+            orders: OrderBook::default().open(app.tenant_id),
         })
         .unwrap()
     }

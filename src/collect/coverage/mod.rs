@@ -3,6 +3,8 @@
 //! This is the part of the ledger that outlives the process: [`Coverage::changes`] says what to
 //! save, [`Coverage::restore`] takes it back.
 
+mod backfill;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -48,6 +50,8 @@ impl Coverage {
                 origin,
                 tail_from: origin,
                 unread: Spans::default(),
+                backfill: Spans::default(),
+                before: Spans::default(),
                 late: 0,
                 unproven: 0,
                 lateness: Lateness::default(),
@@ -85,7 +89,8 @@ impl Coverage {
     /// Everything before this moment, back to the origin, is closed, or unproven for good.
     #[must_use]
     pub fn closed_through(&self, schedule: &Schedule) -> DateTime<Utc> {
-        let open = self.slots.keys().next().copied();
+        let open = self.slots.range(self.head.origin..).next();
+        let open = open.map(|(start, _)| *start);
         let unread = self.head.unread.first().map(|span| span.from);
         let tail = schedule.floor(self.head.tail_from);
         [open, unread]
@@ -230,10 +235,15 @@ impl Coverage {
         read: Finished<'_>,
     ) {
         let end = start + schedule.slot();
-        self.head.unread.remove(Span {
+        let slot = Span {
             from: start,
             to: end,
-        });
+        };
+        self.head.unread.remove(slot);
+        if start < self.head.origin {
+            self.head.backfill.remove(slot);
+            self.head.before.add(slot);
+        }
         let reached =
             self.head.tail_from < end || read.others.iter().any(|other| other.contains(start));
         match schedule.next_due(start, read.began) {
@@ -287,6 +297,7 @@ impl Coverage {
             self.head.unread.remove(slot);
             lost.entry(slot.from).or_default();
         }
+        self.give_up_backfill(schedule, cutoff, &mut lost);
         let count = lost.len() as u64;
         self.head.unproven += count;
         let lost = lost.into_iter();
@@ -298,19 +309,7 @@ impl Coverage {
     /// The latest stretch to catch up that no read in flight covers, `slice` slots at most.
     #[must_use]
     pub fn next_unread(&self, schedule: &Schedule, slice: u32, in_flight: &[Span]) -> Option<Span> {
-        if self.head.unread.is_empty() {
-            return None;
-        }
-        let mut free = self.head.unread.clone();
-        for span in in_flight {
-            free.remove(*span);
-        }
-        let last = free.last()?;
-        let length = schedule.slot() * i32::try_from(slice).unwrap_or(i32::MAX);
-        Some(Span {
-            from: last.from.max(last.to - length),
-            to: last.to,
-        })
+        latest(&self.head.unread, schedule, slice, in_flight)
     }
 
     /// The slot to re-read next that satisfies `fits` and that no read in flight covers, and when
@@ -365,6 +364,7 @@ impl Coverage {
 
     /// What to save since the last call.
     pub fn changes(&mut self, forget_before: Option<DateTime<Utc>>) -> Changes {
+        self.join_before();
         Changes {
             head: self.head.clone(),
             slots: std::mem::take(&mut self.changed)
@@ -377,6 +377,22 @@ impl Coverage {
     }
 }
 
+/// The latest stretch of `spans` that no read in flight covers, `slice` slots at most.
+fn latest(spans: &Spans, schedule: &Schedule, slice: u32, in_flight: &[Span]) -> Option<Span> {
+    if spans.is_empty() {
+        return None;
+    }
+    let mut free = spans.clone();
+    for span in in_flight {
+        free.remove(*span);
+    }
+    let last = free.last()?;
+    let length = schedule.slot() * i32::try_from(slice).unwrap_or(i32::MAX);
+    Some(Span {
+        from: last.from.max(last.to - length),
+        to: last.to,
+    })
+}
+
 #[cfg(test)]
-#[path = "coverage_tests.rs"]
 mod tests;

@@ -1,10 +1,12 @@
 //! The socket that a running source answers: a Unix socket beside its state, for its owner alone
 //! (0600). One request and one answer, each a line of JSON.
 
+mod asking;
+mod orders;
+
 use std::{
-    fs,
-    io::{self, BufRead, BufReader, Write},
-    os::unix::{fs::PermissionsExt, net::UnixStream as BlockingStream},
+    fs, io,
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -17,8 +19,16 @@ use tokio::{
     time::timeout,
 };
 use tracing::warn;
+use uuid::Uuid;
 
-use crate::status::{Board, StreamStatus};
+pub use asking::{AskError, backfill, status};
+pub use orders::{Asked, Order, OrderBook, OrderError};
+
+use crate::{
+    status::{Board, StreamStatus},
+    stream::Stream,
+    time::Span,
+};
 
 /// How long one exchange may take.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -31,6 +41,12 @@ const LONGEST_REQUEST: u64 = 64 << 10;
 pub enum Request {
     /// Where every stream stands.
     Status,
+    /// History: what of the span was never read, of these streams of a tenant.
+    Backfill {
+        tenant_id: Uuid,
+        streams: Vec<Stream>,
+        span: Span,
+    },
 }
 
 /// What is answered.
@@ -42,7 +58,9 @@ pub enum Answer {
         version: String,
         streams: Vec<StreamStatus>,
     },
-    /// The request was not understood.
+    /// It will be read, what was asked for before included.
+    Backfill { asked: Vec<Asked> },
+    /// The request was not understood, or cannot be met.
     Refused { reason: String },
 }
 
@@ -62,7 +80,7 @@ impl Control {
     ///
     /// # Errors
     /// When there can be no socket there: a path of more than some 100 bytes, for one.
-    pub fn listen(state_dir: &Path, board: Arc<Board>) -> io::Result<Self> {
+    pub fn listen(state_dir: &Path, board: Arc<Board>, orders: Arc<OrderBook>) -> io::Result<Self> {
         let path = path(state_dir);
         match fs::remove_file(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -78,9 +96,9 @@ impl Control {
                     tokio::time::sleep(Duration::from_millis(100)).await;
                     continue;
                 };
-                let board = Arc::clone(&board);
+                let (board, orders) = (Arc::clone(&board), Arc::clone(&orders));
                 tokio::spawn(async move {
-                    match timeout(PATIENCE, answer(stream, &board)).await {
+                    match timeout(PATIENCE, answer(stream, &board, &orders)).await {
                         Ok(Ok(())) => {}
                         Ok(Err(error)) => warn!("control socket: {error}"),
                         Err(_) => warn!("control socket: the request took too long"),
@@ -99,7 +117,7 @@ impl Drop for Control {
     }
 }
 
-async fn answer(stream: UnixStream, board: &Board) -> io::Result<()> {
+async fn answer(stream: UnixStream, board: &Board, orders: &OrderBook) -> io::Result<()> {
     let (read, mut write) = stream.into_split();
     let mut line = String::new();
     AsyncBufReader::new(read.take(LONGEST_REQUEST))
@@ -110,6 +128,16 @@ async fn answer(stream: UnixStream, board: &Board) -> io::Result<()> {
             version: env!("CARGO_PKG_VERSION").into(),
             streams: board.all(),
         },
+        Ok(Request::Backfill {
+            tenant_id,
+            streams,
+            span,
+        }) => match orders.ask(tenant_id, streams, span).await {
+            Ok(asked) => Answer::Backfill { asked },
+            Err(error) => Answer::Refused {
+                reason: error.to_string(),
+            },
+        },
         Err(error) => Answer::Refused {
             reason: error.to_string(),
         },
@@ -119,28 +147,9 @@ async fn answer(stream: UnixStream, board: &Board) -> io::Result<()> {
     write.write_all(&text).await
 }
 
-/// Asks a running source.
-///
-/// # Errors
-/// `NotFound` or `ConnectionRefused` when none runs; others when it does not answer.
-pub fn ask(state_dir: &Path, request: &Request) -> io::Result<Answer> {
-    let mut stream = BlockingStream::connect(path(state_dir))?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
-    let mut text = serde_json::to_vec(request)?;
-    text.push(b'\n');
-    stream.write_all(&text)?;
-    let mut line = String::new();
-    BufReader::new(stream).read_line(&mut line)?;
-    Ok(serde_json::from_str(&line)?)
-}
-
 #[cfg(test)]
 mod tests {
-    use uuid::Uuid;
-
     use super::*;
-    use crate::stream::Stream;
 
     #[tokio::test(flavor = "multi_thread")]
     async fn a_running_source_tells_its_owner_where_its_streams_stand() {
@@ -151,15 +160,12 @@ mod tests {
         board.put(status.clone());
         // A socket that a killed process left behind is no hindrance.
         fs::write(path(dir.path()), "").unwrap();
-        let control = Control::listen(dir.path(), board).unwrap();
+        let control = Control::listen(dir.path(), board, Arc::default()).unwrap();
         let mode = fs::metadata(path(dir.path())).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         let asked = dir.path().to_owned();
-        let answer = tokio::task::spawn_blocking(move || ask(&asked, &Request::Status));
-        let answer = answer.await.unwrap().unwrap();
-        let version = env!("CARGO_PKG_VERSION").to_owned();
-        let streams = vec![status];
-        assert_eq!(answer, Answer::Status { version, streams });
+        let told = tokio::task::spawn_blocking(move || super::status(&asked));
+        assert_eq!(told.await.unwrap().unwrap(), [status]);
         drop(control);
         assert!(!path(dir.path()).exists());
     }
@@ -167,7 +173,7 @@ mod tests {
     #[test]
     fn with_no_source_running_there_is_nobody_to_ask() {
         let dir = tempfile::tempdir().unwrap();
-        let error = ask(dir.path(), &Request::Status).unwrap_err();
-        assert_eq!(error.kind(), io::ErrorKind::NotFound);
+        let told = status(dir.path());
+        assert!(matches!(told, Err(AskError::Nobody)), "{told:?}");
     }
 }

@@ -1,0 +1,97 @@
+//! History: what lies before a stream's origin and is asked for after the fact. Pure.
+//!
+//! What the source has read by itself is never read again here: what is known of its records went
+//! when its slots closed, and they would be delivered twice.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::{Coverage, latest};
+use crate::{
+    collect::schedule::Schedule,
+    state::Counts,
+    time::{Span, Spans},
+};
+
+impl Coverage {
+    /// Asks for what of `span` was never read and lies before the origin, in whole slots. Returns
+    /// what is to be read of it now, what was asked for before included.
+    pub fn ask_for(&mut self, schedule: &Schedule, span: Span) -> Spans {
+        let mut asked = Spans::default();
+        asked.add(Span {
+            from: schedule.floor(span.from),
+            to: schedule.ceil(span.to).min(self.head.origin),
+        });
+        for read in self.head.before.iter() {
+            asked.remove(read);
+        }
+        for piece in asked.iter() {
+            self.head.backfill.add(piece);
+        }
+        asked
+    }
+
+    /// The latest stretch of history to read that no read in flight covers, `slice` slots at most.
+    #[must_use]
+    pub fn next_backfill(
+        &self,
+        schedule: &Schedule,
+        slice: u32,
+        in_flight: &[Span],
+    ) -> Option<Span> {
+        latest(&self.head.backfill, schedule, slice, in_flight)
+    }
+
+    /// History that is to be read, all told.
+    #[must_use]
+    pub fn backfill_left(&self) -> TimeDelta {
+        self.head.backfill.length()
+    }
+
+    /// Whatever is open or to be read before this moment is the oldest there is.
+    #[must_use]
+    pub fn oldest(&self, schedule: &Schedule) -> DateTime<Utc> {
+        let open = self.slots.keys().next().copied();
+        let backfill = self.head.backfill.first().map(|span| span.from);
+        [open, backfill]
+            .into_iter()
+            .flatten()
+            .fold(self.closed_through(schedule), DateTime::min)
+    }
+
+    /// History that Graph no longer keeps is given up, into `lost`.
+    pub(super) fn give_up_backfill(
+        &mut self,
+        schedule: &Schedule,
+        cutoff: DateTime<Utc>,
+        lost: &mut BTreeMap<DateTime<Utc>, Counts>,
+    ) {
+        while let Some(span) = self.head.backfill.first()
+            && span.from + schedule.slot() <= cutoff
+        {
+            let slot = Span {
+                from: span.from,
+                to: (span.from + schedule.slot()).min(span.to),
+            };
+            self.head.backfill.remove(slot);
+            lost.entry(slot.from).or_default();
+        }
+    }
+
+    /// History that reaches up to the origin and is closed joins what the source has read by
+    /// itself.
+    pub(super) fn join_before(&mut self) {
+        while let Some(last) = self.head.before.last()
+            && last.to == self.head.origin
+            && self.slots.range(last.from..last.to).next().is_none()
+        {
+            self.head.before.remove(last);
+            self.head.origin = last.from;
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "backfill_tests.rs"]
+mod tests;

@@ -1,10 +1,10 @@
 //! The command line: one file per command, no logic of its own.
 
 mod backfill;
+mod check;
 mod credentials;
 mod demo;
 mod emulate;
-mod later;
 mod map;
 mod progress;
 mod report;
@@ -42,8 +42,8 @@ enum Command {
     Map(map::Map),
     /// Run the `tests:` of Vector configurations
     Test(test::Test),
-    /// Check configuration, credentials and delivery (not there yet)
-    Check(later::Check),
+    /// Look at all that a source needs, and say what is wrong
+    Check(check::Check),
     /// Collect history
     Backfill(backfill::Backfill),
     /// Show what was read, delivered and proven
@@ -61,6 +61,8 @@ pub enum Failure {
     Failed(String),
     /// The command line or the configuration is wrong: exit code 2.
     Usage(String),
+    /// What failed was told already: exit code 1, with nothing more to say.
+    Told,
     /// The reader of standard output went away, as `head` does: exit code 0, in silence.
     ReaderGone,
 }
@@ -114,7 +116,7 @@ pub fn main() -> ExitCode {
         Command::Demo(args) => demo::run(&args),
         Command::Map(args) => map::run(&args),
         Command::Test(args) => test::run(&args),
-        Command::Check(_) => later::not_yet("check"),
+        Command::Check(args) => check::run(&args),
         Command::Backfill(args) => backfill::run(&args),
         Command::Status(args) => status::run(&args),
         Command::Emulate(args) => emulate::run(&args),
@@ -122,6 +124,7 @@ pub fn main() -> ExitCode {
     };
     match outcome {
         Ok(()) | Err(Failure::ReaderGone) => ExitCode::SUCCESS,
+        Err(Failure::Told) => ExitCode::from(1),
         Err(Failure::Failed(message)) => {
             eprintln!("error: {message}");
             ExitCode::from(1)

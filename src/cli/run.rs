@@ -139,7 +139,7 @@ async fn failed_to_start(
     stopped: watch::Receiver<bool>,
 ) -> Result<(), Failure> {
     match &failure {
-        Failure::ReaderGone => return Err(failure),
+        Failure::ReaderGone | Failure::Told => return Err(failure),
         Failure::Failed(reason) | Failure::Usage(reason) => error!("{reason}"),
     }
     halted(config, failure, stopped).await

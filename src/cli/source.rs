@@ -10,8 +10,8 @@ use super::{Failure, credentials};
 use crate::{
     collect::{Driver, Halt, Memory, Settings, SystemClock, driver::Parts},
     config::{self, Config, Tenant},
+    connect,
     control::OrderBook,
-    graph::{Client, Credential, Network, Proxy, Route, Tokens},
     outlet::{DeadLetters, Delivery, Outlet, OutletError},
     record::Hash,
     state::State,
@@ -139,7 +139,7 @@ impl Source {
         Driver::new(Parts {
             tenant: tenant.tenant_id,
             streams: tenant.streams.clone(),
-            client: Arc::new(client(tenant, config)?),
+            client: Arc::new(connect::client(tenant, config).map_err(Failure::usage)?),
             state: Arc::clone(&self.state),
             delivery: Arc::clone(&self.delivery),
             clock: Arc::new(SystemClock),
@@ -247,7 +247,7 @@ impl Source {
                 error!(tenant = %id, "{reason}");
                 running.tenant_halted = Some(reason);
             }
-            Err(Failure::ReaderGone) => {}
+            Err(Failure::ReaderGone | Failure::Told) => {}
         }
     }
 }
@@ -287,29 +287,4 @@ fn delivery(outlet: Arc<dyn Outlet>, config: &Config) -> Delivery {
         config::Outlet::Stdout(_) => Duration::MAX,
     };
     Delivery::new(outlet, dead_letters, refused_for)
-}
-
-fn client(tenant: &Tenant, config: &Config) -> Result<Client, Failure> {
-    let timeout = Duration::from_secs(config.collect.request_timeout_secs.get().into());
-    let route = config.route_to(&tenant.cloud);
-    let network = Network::new(&route, timeout).map_err(Failure::usage)?;
-    let to_tokens = match tenant.credential {
-        Credential::App { .. } => Arc::clone(&network),
-        // The identity endpoint is on this machine's own link (Entra, "How to use managed
-        // identities on an Azure VM"): no proxy.
-        Credential::ManagedIdentity { .. } => {
-            let route = Route {
-                proxy: Proxy::Direct,
-                ..Route::default()
-            };
-            Network::new(&route, timeout).map_err(Failure::usage)?
-        }
-    };
-    let tokens = Tokens::new(
-        tenant.tenant_id,
-        tenant.credential.clone(),
-        tenant.cloud.clone(),
-        to_tokens,
-    );
-    Ok(Client::new(tenant.cloud.clone(), tokens, network))
 }

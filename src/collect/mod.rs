@@ -17,8 +17,10 @@ pub mod schedule;
 mod settings;
 mod stream_ledger;
 
+pub use budget::Budget;
 pub use clock::{Clock, SystemClock};
 pub use driver::{Driver, Halt};
 pub use ledger::Ledger;
 pub use memory::Memory;
+pub use read::Class;
 pub use settings::Settings;

@@ -9,7 +9,7 @@ use http::{HeaderMap, Request, StatusCode, header};
 use url::Url;
 
 use super::{
-    Cloud, GraphError, Tokens, Transport,
+    Claims, Cloud, GraphError, Tokens, Transport,
     page::{self, Page},
     retry_after::retry_after,
 };
@@ -61,6 +61,12 @@ impl Client {
     pub async fn get_token(&self) -> Result<Option<DateTime<Utc>>, GraphError> {
         self.tokens.get().await?;
         Ok(self.tokens.date())
+    }
+
+    /// What the token that is held says of itself.
+    #[must_use]
+    pub fn claims(&self) -> Option<Claims> {
+        Claims::of(self.tokens.fresh()?.secret())
     }
 
     /// Fetches one page. `following` says that `url` is the nextLink of an earlier one.

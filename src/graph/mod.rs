@@ -5,6 +5,7 @@
 
 mod azure;
 mod certificate;
+mod claims;
 mod client;
 mod cloud;
 mod credential;
@@ -18,6 +19,7 @@ mod token_error;
 mod transport;
 
 pub use certificate::{Certificate, CertificateError, CertificateSource};
+pub use claims::Claims;
 pub use client::{Answer, Client};
 pub use cloud::{Cloud, NATIONAL};
 pub use credential::{Credential, CredentialError, Proof};

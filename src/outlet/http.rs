@@ -30,17 +30,51 @@ impl HttpOutlet {
         Self { config, transport }
     }
 
+    /// Sends a batch of nothing: path, method and authentication are tried, and no event arrives.
+    ///
+    /// # Errors
+    /// [`OutletError`], as for any batch.
+    pub async fn knock(&self) -> Result<(), OutletError> {
+        let request = self
+            .begin()?
+            .body(Bytes::new())
+            .map_err(|error| OutletError::Unknown(error.to_string()))?;
+        self.send(request).await
+    }
+
+    fn begin(&self) -> Result<http::request::Builder, OutletError> {
+        let request = Request::post(self.config.url.as_str())
+            .header(header::CONTENT_TYPE, "application/x-ndjson");
+        match &self.config.auth {
+            Some(auth) => Ok(request.header(header::AUTHORIZATION, basic(auth)?)),
+            None => Ok(request),
+        }
+    }
+
+    async fn send(&self, request: Request<Bytes>) -> Result<(), OutletError> {
+        let reply = self
+            .transport
+            .send(request)
+            .await
+            .map_err(|error| match error {
+                TransportError::Unreachable { .. } => OutletError::Unreachable(error.to_string()),
+                _ => OutletError::Unknown(error.to_string()),
+            })?;
+        // `response_code` of the source may be any success; 200 is its default.
+        if reply.status().is_success() {
+            return Ok(());
+        }
+        Err(OutletError::read(reply.status().as_u16(), reply.body()))
+    }
+
     fn request(&self, batch: &Batch) -> Result<Request<Bytes>, OutletError> {
         let body = batch.body();
-        let mut request = Request::post(self.config.url.as_str())
-            .header(header::CONTENT_TYPE, "application/x-ndjson")
+        let mut request = self
+            .begin()?
             // For `headers:` of the source: a pipeline's own logs can then name the batch.
             .header("x-entra-id-tenant", batch.origin.tenant.to_string())
             .header("x-entra-id-stream", batch.origin.stream.name())
             .header("x-entra-id-batch", Hash::of(&body).hex());
-        if let Some(auth) = &self.config.auth {
-            request = request.header(header::AUTHORIZATION, basic(auth)?);
-        }
         let body = match self.config.compression {
             Compression::None => body,
             Compression::Gzip => {
@@ -73,20 +107,6 @@ fn gzip(body: &[u8]) -> std::io::Result<Vec<u8>> {
 #[async_trait]
 impl Outlet for HttpOutlet {
     async fn deliver(&self, batch: &Batch) -> Result<(), OutletError> {
-        let reply =
-            self.transport
-                .send(self.request(batch)?)
-                .await
-                .map_err(|error| match error {
-                    TransportError::Unreachable { .. } => {
-                        OutletError::Unreachable(error.to_string())
-                    }
-                    _ => OutletError::Unknown(error.to_string()),
-                })?;
-        // `response_code` of the source may be any success; 200 is its default.
-        if reply.status().is_success() {
-            return Ok(());
-        }
-        Err(OutletError::read(reply.status().as_u16(), reply.body()))
+        self.send(self.request(batch)?).await
     }
 }

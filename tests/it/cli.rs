@@ -60,19 +60,6 @@ fn help_names_every_command_within_eighty_columns() {
 }
 
 #[test]
-fn what_is_not_there_yet_says_so_and_exits_2() {
-    for args in [vec!["check", "--config", "x"]] {
-        let output = run(&args);
-        assert_eq!(output.status.code(), Some(2), "{args:?}");
-        assert!(
-            text(&output.stderr).contains("not part of this version yet"),
-            "{args:?}"
-        );
-        assert!(output.stdout.is_empty(), "{args:?}");
-    }
-}
-
-#[test]
 fn a_wrong_command_line_is_2_and_leaves_standard_output_alone() {
     for args in [
         vec!["run"],

@@ -4,6 +4,7 @@
 
 mod backfill;
 mod catalogue;
+mod check;
 mod cli;
 mod client_errors;
 mod common;

@@ -92,14 +92,12 @@ impl StreamLedger {
         }
     }
 
-    /// Fits the reach of the next read of the past to what this one took. A request that brings half
-    /// a page is half wasted, so some pages are best; many risk that their token expires.
+    /// Fits the reach of the next read of the past to what this one took: a page or some are best.
     fn fit_slice(&mut self, pages: u32) {
         self.pages_of_a_slice = pages.max(1);
         match pages {
             0 | 1 => self.slice = (self.slice * 4).min(LONGEST_SLICE),
-            2..=3 => self.slice = (self.slice * 2).min(LONGEST_SLICE),
-            4..=10 => {}
+            2..=10 => {}
             _ => self.slice = (self.slice / 2).max(1),
         }
     }

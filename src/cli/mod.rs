@@ -5,6 +5,7 @@ mod check;
 mod credentials;
 mod demo;
 mod emulate;
+mod man;
 mod map;
 mod progress;
 mod report;
@@ -52,6 +53,10 @@ enum Command {
     Emulate(emulate::Emulate),
     /// Write the bundled VRL files out, for Vector to name
     Vrl(vrl::Vrl),
+    /// Write man pages
+    Man(man::Man),
+    /// Print completions for a shell
+    Completions(man::Completions),
 }
 
 /// Why a command ended without doing its work, and the exit code that says so.
@@ -121,6 +126,8 @@ pub fn main() -> ExitCode {
         Command::Status(args) => status::run(&args),
         Command::Emulate(args) => emulate::run(&args),
         Command::Vrl(args) => vrl::run(&args),
+        Command::Man(args) => man::run(&args),
+        Command::Completions(args) => man::completions(&args),
     };
     match outcome {
         Ok(()) | Err(Failure::ReaderGone) => ExitCode::SUCCESS,

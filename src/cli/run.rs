@@ -6,7 +6,10 @@ use std::{
 };
 
 use clap::Args;
-use tokio::sync::watch;
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::{mpsc, watch},
+};
 use tracing::{error, info, warn};
 
 use super::{
@@ -35,12 +38,84 @@ pub fn run(args: &Run) -> Result<(), Failure> {
         let path = config.log.file.as_deref().unwrap_or(Path::new(""));
         Failure::usage(format!("log.file: cannot open {}: {error}", path.display()))
     })?;
-    block_on(collect(&config))
+    block_on(serve(&args.config, config))
 }
 
-async fn collect(config: &Config) -> Result<(), Failure> {
-    let (stop, stopped) = watch::channel(false);
-    tokio::spawn(super::signals::stop_on_signal(stop.clone()));
+/// Collects until the process is told to stop; with each configuration that it is told to reload.
+async fn serve(path: &Path, mut config: Config) -> Result<(), Failure> {
+    let (end, mut ended) = watch::channel(false);
+    tokio::spawn(super::signals::stop_on_signal(end));
+    let mut reloads = reloads(path.to_owned());
+    let mut replay = Replay::Due;
+    loop {
+        let (stop, _) = watch::channel(false);
+        let mut next = None;
+        let outcome = {
+            let collecting = collect(&config, replay, stop.clone());
+            tokio::pin!(collecting);
+            let mut stopping = false;
+            loop {
+                tokio::select! {
+                    outcome = &mut collecting => break outcome,
+                    _ = ended.wait_for(|end| *end), if !stopping => {
+                        stopping = true;
+                        stop.send_replace(true);
+                    }
+                    Some(config) = reloads.recv() => {
+                        next = Some(config);
+                        stop.send_replace(true);
+                    }
+                }
+            }
+        };
+        match next {
+            Some(next) if !*ended.borrow() => {
+                info!("collecting by the configuration as it is now");
+                config = next;
+                // Whoever reads standard output is the same, and has what was written.
+                replay = Replay::Done;
+            }
+            _ => return outcome,
+        }
+    }
+}
+
+/// Configurations that the process is told to reload. A faulty one is reported, and the old one
+/// stays.
+fn reloads(path: PathBuf) -> mpsc::Receiver<Config> {
+    let (sender, receiver) = mpsc::channel(1);
+    tokio::spawn(async move {
+        let Ok(mut hangups) = signal(SignalKind::hangup()) else {
+            return;
+        };
+        while hangups.recv().await.is_some() {
+            match config::load(&path) {
+                Ok(config) => {
+                    info!("reloading: what is being delivered has 20 s to come to its end");
+                    if sender.send(config).await.is_err() {
+                        return;
+                    }
+                }
+                Err(faults) => error!("not reloaded, the old configuration stays: {faults}"),
+            }
+        }
+    });
+    receiver
+}
+
+/// Whether what was written to standard output last is to be written again.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Replay {
+    Due,
+    Done,
+}
+
+async fn collect(
+    config: &Config,
+    replay_is: Replay,
+    stop: watch::Sender<bool>,
+) -> Result<(), Failure> {
+    let stopped = stop.subscribe();
     let state = tokio::select! {
         opened = open_state(config) => opened,
         () = told(stopped.clone()) => return Ok(()),
@@ -55,11 +130,11 @@ async fn collect(config: &Config) -> Result<(), Failure> {
         }
     };
     let started = start(config, &state).await;
-    let (source, outlet, _control) = match started {
+    let (source, outlet, _served) = match started {
         Ok(started) => started,
         Err(failure) => return failed_to_start(config, failure, stopped).await,
     };
-    if let Some(outlet) = outlet {
+    if let Some(outlet) = outlet.filter(|_| replay_is == Replay::Due) {
         let replayed = tokio::select! {
             replayed = replay(&outlet) => replayed,
             () = told(stopped.clone()) => return Ok(()),
@@ -146,7 +221,10 @@ async fn failed_to_start(
 }
 
 /// All that runs; the outlet apart where there is something to be written again before.
-type Started = (Source, Option<Arc<StdoutOutlet>>, Option<Control>);
+type Started = (Source, Option<Arc<StdoutOutlet>>, Served);
+
+/// What answers those who ask, as long as it is held.
+type Served = (Option<Control>, Option<metrics::Served>);
 
 async fn start(config: &Config, state: &Arc<State>) -> Result<Started, Failure> {
     let (outlet, stdout): (Arc<dyn Outlet>, _) = match &config.outlet {
@@ -169,15 +247,18 @@ async fn start(config: &Config, state: &Arc<State>) -> Result<Started, Failure> 
     let source = Source::new(config, outlet, Arc::clone(state))?;
     let board = source.board();
     let control = listen(config, &source);
+    let mut metrics = None;
     if let Some(address) = config.telemetry.metrics_listen {
-        let address = metrics::serve(address, board).await.map_err(|error| {
-            Failure::usage(format!(
+        // Whoever has the address may let go of it; a later start finds out.
+        let served = metrics::serve(address, board).await.map_err(|error| {
+            Failure::failed(format!(
                 "telemetry.metrics_listen: cannot listen on {address}: {error}"
             ))
         })?;
-        info!("metrics at http://{address}/metrics");
+        info!("metrics at http://{}/metrics", served.address);
+        metrics = Some(served);
     }
-    Ok((source, stdout, control))
+    Ok((source, stdout, (control, metrics)))
 }
 
 /// Standard output begins with what Vector may have lost.

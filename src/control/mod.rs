@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader as AsyncBufReader},
     net::{UnixListener, UnixStream},
+    task::JoinHandle,
     time::timeout,
 };
 use tracing::warn;
@@ -70,9 +71,12 @@ pub fn path(state_dir: &Path) -> PathBuf {
     state_dir.join("control.sock")
 }
 
-/// The listening socket; it is removed when this is dropped.
+/// The listening socket; it is closed and removed when this is dropped.
 #[derive(Debug)]
-pub struct Control(PathBuf);
+pub struct Control {
+    path: PathBuf,
+    listening: Option<JoinHandle<()>>,
+}
 
 impl Control {
     /// Listens. Whoever calls this owns the state, so a socket that is there already is a dead
@@ -87,9 +91,12 @@ impl Control {
             _ => {}
         }
         let listener = UnixListener::bind(&path)?;
-        let control = Self(path);
-        fs::set_permissions(&control.0, fs::Permissions::from_mode(0o600))?;
-        tokio::spawn(async move {
+        let mut control = Self {
+            path,
+            listening: None,
+        };
+        fs::set_permissions(&control.path, fs::Permissions::from_mode(0o600))?;
+        control.listening = Some(tokio::spawn(async move {
             loop {
                 let Ok((stream, _)) = listener.accept().await else {
                     // Out of file descriptors, mostly: it passes, and must not spin until then.
@@ -105,15 +112,18 @@ impl Control {
                     }
                 });
             }
-        });
+        }));
         Ok(control)
     }
 }
 
 impl Drop for Control {
     fn drop(&mut self) {
+        if let Some(listening) = &self.listening {
+            listening.abort();
+        }
         // It may be gone with its directory.
-        let _ = fs::remove_file(&self.0);
+        let _ = fs::remove_file(&self.path);
     }
 }
 

@@ -10,7 +10,7 @@ use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use metrics::{Label, Unit, counter, describe_counter, describe_gauge, gauge, with_local_recorder};
 use metrics_exporter_prometheus::PrometheusBuilder;
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, task::JoinHandle};
 
 use crate::status::{Board, Expiry, Phase, StreamStatus};
 
@@ -223,14 +223,41 @@ fn float(count: u64) -> f64 {
     count as f64
 }
 
-/// Serves the metrics at `/metrics`, as long as the process lives.
+/// The metrics as they are served; no more once this is dropped.
+#[derive(Debug)]
+pub struct Served {
+    pub address: SocketAddr,
+    listening: JoinHandle<()>,
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        self.listening.abort();
+    }
+}
+
+/// Waits a moment for whoever had the address before: a source that is being reloaded, say.
+async fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let mut tries = 20;
+    loop {
+        match TcpListener::bind(address).await {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse && tries > 0 => {
+                tries -= 1;
+                tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+            }
+            other => return other,
+        }
+    }
+}
+
+/// Serves the metrics at `/metrics`.
 ///
 /// # Errors
 /// When the address cannot be listened on.
-pub async fn serve(address: SocketAddr, board: Arc<Board>) -> io::Result<SocketAddr> {
-    let listener = TcpListener::bind(address).await?;
+pub async fn serve(address: SocketAddr, board: Arc<Board>) -> io::Result<Served> {
+    let listener = bind(address).await?;
     let address = listener.local_addr()?;
-    tokio::spawn(async move {
+    let listening = tokio::spawn(async move {
         loop {
             let Ok((connection, _)) = listener.accept().await else {
                 // Out of file descriptors, mostly: it passes, and must not spin until then.
@@ -250,7 +277,7 @@ pub async fn serve(address: SocketAddr, board: Arc<Board>) -> io::Result<SocketA
             });
         }
     });
-    Ok(address)
+    Ok(Served { address, listening })
 }
 
 fn answer(request: &Request<Incoming>, board: &Board) -> Response<Full<Bytes>> {

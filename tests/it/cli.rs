@@ -46,7 +46,17 @@ fn help_names_every_command_within_eighty_columns() {
     assert_eq!(output.status.code(), Some(0));
     let help = text(&output.stdout);
     for command in [
-        "run", "demo", "map", "test", "check", "backfill", "status", "emulate", "vrl",
+        "run",
+        "demo",
+        "map",
+        "test",
+        "check",
+        "backfill",
+        "status",
+        "emulate",
+        "vrl",
+        "man",
+        "completions",
     ] {
         assert!(
             help.contains(&format!("\n  {command} ")),
@@ -292,4 +302,21 @@ fn the_configurations_in_the_tree_name_the_bundled_files_in_their_order() {
         }
     }
     assert_eq!(compared, 6);
+}
+
+#[test]
+fn man_pages_and_completions_come_from_the_command_line_itself() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("man1");
+    let output = run(&["man", "--output", path.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    for page in ["vector-entra-id.1", "vector-entra-id-backfill.1"] {
+        let page = std::fs::read_to_string(path.join(page)).unwrap();
+        assert!(page.contains(".TH "), "{page}");
+    }
+    for shell in ["bash", "zsh", "fish"] {
+        let output = run(&["completions", shell]);
+        assert_eq!(output.status.code(), Some(0), "{shell}");
+        assert!(text(&output.stdout).contains("backfill"), "{shell}");
+    }
 }

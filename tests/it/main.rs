@@ -20,6 +20,7 @@ mod mapping;
 mod network;
 mod real_vector;
 mod reference;
+mod reload;
 mod rules;
 mod simulation;
 mod stopping;

@@ -196,14 +196,14 @@ async fn a_second_process_waits_for_the_first_and_takes_over() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_metrics_address_that_is_taken_is_a_fault_of_the_configuration() {
+async fn a_metrics_address_that_is_taken_ends_the_source_which_may_start_again() {
     let emulated = Emulated::start(20, 1).await;
     let pipeline = Pipeline::start(Vec::new()).await;
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let mut config = emulated.config(pipeline.outlet());
     config["telemetry"] = serde_json::json!({"metrics_listen": taken.local_addr().unwrap()});
     let (status, errors) = Process::run(&emulated.write_config(&config)).end();
-    assert_eq!(status.code(), Some(2), "{errors}");
+    assert_eq!(status.code(), Some(1), "{errors}");
     assert!(
         errors.contains("telemetry.metrics_listen: cannot listen on"),
         "{errors}"

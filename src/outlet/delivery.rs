@@ -246,10 +246,12 @@ impl Delivery {
 
     fn report(&self, batch: &Batch, error: &OutletError) {
         let text = error.to_string();
-        let due = self.lock().repeats.is_due(format!(
-            "{} {} {text}",
-            batch.origin.tenant, batch.origin.stream
-        ));
+        // A pipeline that is away is so for every stream, and is told once for all of them.
+        let key = match error.disposition() {
+            Disposition::Resend => text.clone(),
+            _ => format!("{} {} {text}", batch.origin.tenant, batch.origin.stream),
+        };
+        let due = self.lock().repeats.is_due(key);
         if due && error.disposition() != Disposition::Halt {
             warn!(
                 tenant = %batch.origin.tenant, stream = %batch.origin.stream,

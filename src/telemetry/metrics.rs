@@ -18,7 +18,7 @@ use crate::status::{Board, Expiry, Phase, StreamStatus};
 type Described = (&'static str, Unit, &'static str);
 
 /// Gauges of a stream.
-pub const GAUGES: [Described; 14] = [
+pub const GAUGES: [Described; 15] = [
     (
         "entra_id_stream_up",
         Unit::Count,
@@ -69,6 +69,11 @@ pub const GAUGES: [Described; 14] = [
         "entra_id_catch_up_seconds",
         Unit::Seconds,
         "how long catching up will take",
+    ),
+    (
+        "entra_id_backfill_remaining_seconds",
+        Unit::Seconds,
+        "history that a backfill is to read yet",
     ),
     (
         "entra_id_ages_given_up",
@@ -177,6 +182,10 @@ fn stream(status: &StreamStatus) {
     set(
         "entra_id_catch_up_seconds",
         float(status.catch_up_secs.unwrap_or_default()),
+    );
+    set(
+        "entra_id_backfill_remaining_seconds",
+        float(status.backfill.map_or(0, |backfill| backfill.left_secs)),
     );
     set("entra_id_ages_given_up", float(status.ages_given_up));
     count("entra_id_records_total", status.records);

@@ -17,6 +17,7 @@ mod failing;
 mod feeds;
 mod generated;
 mod mapping;
+mod monitoring;
 mod network;
 mod real_vector;
 mod reference;

@@ -97,7 +97,7 @@ pub struct StreamStatus {
     pub phase: Phase,
     /// When all this was so.
     pub observed: DateTime<Utc>,
-    /// What lies before was never asked for.
+    /// The source reads from here on by itself.
     pub origin: Option<DateTime<Utc>>,
     /// The newest records are read up to here. For a list that is read whole: when it was last read.
     pub read_to: Option<DateTime<Utc>>,

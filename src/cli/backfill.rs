@@ -13,11 +13,11 @@ use super::{
 };
 use crate::{
     config::{self, Config, Outlet, Tenant},
-    control::{self, AskError, Asked, Control},
+    control::{self, AskError, Asked, Control, OrderBook},
     graph::Network,
     outlet::HttpOutlet,
     state::State,
-    status::{Phase, StreamStatus},
+    status::{Board, Phase, StreamStatus},
     stream::{Kind, Stream},
     telemetry,
     time::Span,
@@ -194,77 +194,111 @@ async fn read(config: &Config, wishes: &[Wish], span: Span) -> Result<(), Failur
     let (stop, mut stopped) = watch::channel(false);
     tokio::spawn(super::signals::stop_on_signal(stop.clone()));
     let running = tokio::spawn(source.run(stop.clone()));
-    let ask = async {
-        let mut asked = Vec::new();
-        for wish in wishes {
-            let tenant = wish.tenant.tenant_id;
-            let answer = orders.ask(tenant, wish.streams.clone(), span).await;
-            asked.extend(answer.map_err(Failure::failed)?);
-        }
-        Ok::<_, Failure>(asked)
-    };
     let asked = tokio::select! {
-        asked = ask => asked,
-        _ = stopped.wait_for(|stop| *stop) => Ok(Vec::new()),
+        asked = order(&orders, wishes, span) => asked,
+        _ = stopped.wait_for(|stop| *stop) => Err(Failure::failed("stopped; nothing was read")),
     };
-    let shown = match &asked {
-        Ok(asked) if !nothing_left(asked)? => {
-            let mut progress = Progress::new(asked, std::io::stderr().is_terminal());
-            loop {
-                let streams = board.all();
-                if progress.show(&left(asked, &streams)) {
-                    break over(&progress, asked, &streams);
-                }
-                if running.is_finished() || *stopped.borrow() {
-                    break Err(Failure::failed(
-                        "stopped; the same command goes on with what is left",
-                    ));
-                }
-                sleep(LOOK_EVERY).await;
-            }
+    let shown = match asked {
+        Ok(asked) => {
+            follow(&asked, &board, || {
+                running.is_finished() || *stopped.borrow()
+            })
+            .await
         }
-        _ => Ok(()),
+        Err(failure) => Err(failure),
     };
     stop.send_replace(true);
     if let Ok(End::Halted(reason)) = running.await {
         return Err(Failure::failed(reason));
     }
-    asked?;
     shown
 }
 
-/// What is left of each stream that was asked for; `None` for one that Graph denies.
-fn left(asked: &[Asked], streams: &[StreamStatus]) -> Vec<Left> {
-    let left = asked.iter().map(|asked| {
-        let status = streams
-            .iter()
-            .find(|status| (status.tenant_id, status.stream) == (asked.tenant_id, asked.stream));
-        let backfill = status.and_then(|status| status.backfill);
-        let denied =
-            status.is_some_and(|status| matches!(status.phase, Phase::Unavailable | Phase::Halted));
-        Left {
-            secs: backfill.map_or(0, |backfill| backfill.left_secs),
-            records: backfill.map_or(0, |backfill| backfill.records),
-            denied,
-        }
-    });
-    left.collect()
+async fn order(orders: &OrderBook, wishes: &[Wish], span: Span) -> Result<Vec<Asked>, Failure> {
+    let mut asked = Vec::new();
+    for wish in wishes {
+        let tenant = wish.tenant.tenant_id;
+        let answer = orders.ask(tenant, wish.streams.clone(), span).await;
+        asked.extend(answer.map_err(Failure::failed)?);
+    }
+    Ok(asked)
 }
 
-/// Says what came of it; a stream that Graph denies is a failure.
+/// Shows how far this process is, until it is done or `over`.
+async fn follow(asked: &[Asked], board: &Board, ended: impl Fn() -> bool) -> Result<(), Failure> {
+    if nothing_left(asked)? {
+        return Ok(());
+    }
+    let mut progress = Progress::new(asked, std::io::stderr().is_terminal());
+    loop {
+        let streams = board.all();
+        if progress.show(&left(asked, &streams)) {
+            return over(&progress, asked, &streams);
+        }
+        if ended() {
+            return Err(Failure::failed(
+                "stopped; the same command goes on with what is left",
+            ));
+        }
+        sleep(LOOK_EVERY).await;
+    }
+}
+
+/// What is left of each stream that was asked for.
+fn left(asked: &[Asked], streams: &[StreamStatus]) -> Vec<Left> {
+    asked
+        .iter()
+        .map(|asked| match status_of(asked, streams) {
+            // A source that has just started knows no more of it than we do.
+            None => Left {
+                secs: asked.secs,
+                records: 0,
+                denied: false,
+            },
+            Some(status) => Left {
+                secs: status.backfill.map_or(0, |backfill| backfill.left_secs),
+                records: status.backfill.map_or(0, |backfill| backfill.records),
+                denied: denied(status),
+            },
+        })
+        .collect()
+}
+
+/// Where a stream stands; `None` before its source has a token.
+fn status_of<'a>(asked: &Asked, streams: &'a [StreamStatus]) -> Option<&'a StreamStatus> {
+    let status = streams
+        .iter()
+        .find(|status| (status.tenant_id, status.stream) == (asked.tenant_id, asked.stream))?;
+    let known = status.origin.is_some() || status.phase == Phase::Halted;
+    known.then_some(status)
+}
+
+/// Whether there is no use in waiting: Graph denies it, its tenant is halted, or it is read whole
+/// since Graph refuses its filter.
+fn denied(status: &StreamStatus) -> bool {
+    let is_whole = status.origin.is_some() && status.watermark.is_none();
+    matches!(status.phase, Phase::Unavailable | Phase::Halted) || is_whole
+}
+
+/// Says what came of it; a stream that cannot be read is a failure.
 fn over(progress: &Progress, asked: &[Asked], streams: &[StreamStatus]) -> Result<(), Failure> {
     super::print(&progress.summary())?;
-    let denied = left(asked, streams)
+    let not_read: Vec<String> = asked
         .iter()
-        .zip(asked)
-        .filter(|(left, asked)| left.denied && asked.secs > 0)
-        .map(|(_, asked)| asked.stream.name())
-        .collect::<Vec<_>>();
-    if denied.is_empty() {
+        .filter(|asked| asked.secs > 0)
+        .filter_map(|asked| status_of(asked, streams))
+        .filter(|status| denied(status))
+        .map(|status| {
+            let why = status.problem.as_deref();
+            let why = why.unwrap_or("Graph gives it whole, and not by time");
+            format!("{}: {why}", status.stream)
+        })
+        .collect();
+    if not_read.is_empty() {
         return Ok(());
     }
     Err(Failure::failed(format!(
-        "not read, since Graph denies it: {}; `check` says why",
-        denied.join(", ")
+        "not read: {}",
+        not_read.join("\n       ")
     )))
 }

@@ -4,7 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use chrono::{TimeDelta, Utc};
-use tokio::time::{interval, sleep};
+use tokio::time::{Instant, interval, sleep};
 use tracing::warn;
 
 use crate::{
@@ -16,6 +16,8 @@ use crate::{
 
 /// How often a file that Entra refused is looked at again.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// How long after a refusal the same credential is tried again.
+const TRY_AGAIN: Duration = Duration::from_secs(15 * 60);
 /// How often an expiry is looked at, and how many looks there are to one warning.
 const CHECK_EVERY: Duration = Duration::from_secs(60 * 60);
 const CHECKS_A_WARNING: u32 = 24;
@@ -48,9 +50,11 @@ pub async fn expiries(tenants: Vec<Tenant>, board: Arc<Board>, within: TimeDelta
     }
 }
 
-/// Waits until a credential's files are no longer those of `refused`.
+/// Waits until a refused credential may be tried again: when its files are no longer those of
+/// `refused`, or after a while, since it may have been mended in Entra.
 pub async fn replaced(credential: &Credential, refused: Option<Hash>) {
-    while credential.fingerprint() == refused {
+    let began = Instant::now();
+    while credential.fingerprint() == refused && began.elapsed() < TRY_AGAIN {
         sleep(LOOK_EVERY).await;
     }
 }

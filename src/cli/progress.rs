@@ -92,7 +92,7 @@ impl Progress {
             let before = *stream.before.get_or_insert(left.records);
             stream.left = Left {
                 secs: left.secs.min(stream.secs),
-                records: left.records - before,
+                records: left.records.saturating_sub(before),
                 denied: left.denied,
             };
             let done = stream.left.secs == 0 || left.denied;

@@ -42,40 +42,69 @@ pub fn run(args: &Run) -> Result<(), Failure> {
 }
 
 /// Collects until the process is told to stop; with each configuration that it is told to reload.
+/// One that cannot be started by gives way to the one before.
 async fn serve(path: &Path, mut config: Config) -> Result<(), Failure> {
-    let (end, mut ended) = watch::channel(false);
+    let (end, ended) = watch::channel(false);
     tokio::spawn(super::signals::stop_on_signal(end));
     let mut reloads = reloads(path.to_owned());
-    let mut replay = Replay::Due;
+    let mut before: Option<Config> = None;
+    let mut progress = Progress::default();
     loop {
-        let (stop, _) = watch::channel(false);
-        let mut next = None;
-        let outcome = {
-            let collecting = collect(&config, replay, stop.clone());
-            tokio::pin!(collecting);
-            let mut stopping = false;
-            loop {
-                tokio::select! {
-                    outcome = &mut collecting => break outcome,
-                    _ = ended.wait_for(|end| *end), if !stopping => {
-                        stopping = true;
-                        stop.send_replace(true);
-                    }
-                    Some(config) = reloads.recv() => {
-                        next = Some(config);
-                        stop.send_replace(true);
-                    }
-                }
-            }
-        };
-        match next {
-            Some(next) if !*ended.borrow() => {
+        progress.collecting = false;
+        let (outcome, next) = round(&config, &mut progress, ended.clone(), &mut reloads).await;
+        if *ended.borrow() {
+            return outcome;
+        }
+        match (next, outcome) {
+            (Some(next), _) => {
                 info!("collecting by the configuration as it is now");
-                config = next;
-                // Whoever reads standard output is the same, and has what was written.
-                replay = Replay::Done;
+                before = Some(std::mem::replace(&mut config, next));
             }
-            _ => return outcome,
+            (None, Err(Failure::Failed(reason) | Failure::Usage(reason)))
+                if !progress.collecting && before.is_some() =>
+            {
+                error!("not reloaded, the old configuration stays: {reason}");
+                config = before.take().unwrap_or(config);
+            }
+            (None, outcome) => return outcome,
+        }
+    }
+}
+
+/// How far the process came.
+#[derive(Default)]
+struct Progress {
+    /// What was written to standard output last was written again. Whoever reads it then has it,
+    /// whatever is reloaded.
+    replayed: bool,
+    /// The configuration is being collected by.
+    collecting: bool,
+}
+
+/// Collects by one configuration, until it ends, until the process is told to end, or until there
+/// is another configuration.
+async fn round(
+    config: &Config,
+    progress: &mut Progress,
+    mut ended: watch::Receiver<bool>,
+    reloads: &mut mpsc::Receiver<Config>,
+) -> (Result<(), Failure>, Option<Config>) {
+    let (stop, _) = watch::channel(false);
+    let collecting = collect(config, progress, stop.clone());
+    tokio::pin!(collecting);
+    let mut next = None;
+    let mut stopping = false;
+    loop {
+        tokio::select! {
+            outcome = &mut collecting => return (outcome, next),
+            _ = ended.wait_for(|end| *end), if !stopping => {
+                stopping = true;
+                stop.send_replace(true);
+            }
+            Some(config) = reloads.recv() => {
+                next = Some(config);
+                stop.send_replace(true);
+            }
         }
     }
 }
@@ -103,16 +132,9 @@ fn reloads(path: PathBuf) -> mpsc::Receiver<Config> {
     receiver
 }
 
-/// Whether what was written to standard output last is to be written again.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Replay {
-    Due,
-    Done,
-}
-
 async fn collect(
     config: &Config,
-    replay_is: Replay,
+    progress: &mut Progress,
     stop: watch::Sender<bool>,
 ) -> Result<(), Failure> {
     let stopped = stop.subscribe();
@@ -134,7 +156,7 @@ async fn collect(
         Ok(started) => started,
         Err(failure) => return failed_to_start(config, failure, stopped).await,
     };
-    if let Some(outlet) = outlet.filter(|_| replay_is == Replay::Due) {
+    if let Some(outlet) = outlet.filter(|_| !progress.replayed) {
         let replayed = tokio::select! {
             replayed = replay(&outlet) => replayed,
             () = told(stopped.clone()) => return Ok(()),
@@ -142,7 +164,9 @@ async fn collect(
         if let Err(failure) = replayed {
             return failed_to_start(config, failure, stopped).await;
         }
+        progress.replayed = true;
     }
+    progress.collecting = true;
     info!(
         tenants = config.tenants.len(),
         "collecting; state in {}",

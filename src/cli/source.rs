@@ -218,8 +218,8 @@ impl Source {
         if let Halt::Tenant { worked, .. } = halt {
             self.board.halted(part.tenant.tenant_id, &text);
             running.tenant_halted = Some(text);
-            if part.held.is_some() {
-                let worked = worked || part.worked;
+            let worked = worked || part.worked;
+            if worked || part.held.is_some() {
                 running.wait(Part { worked, ..part }, stop);
             }
             return;
@@ -230,17 +230,24 @@ impl Source {
     }
 
     fn start_again(&self, running: &mut Running, part: Part, stop: &watch::Sender<bool>) {
-        let Part { tenant, worked, .. } = part;
+        let Part {
+            tenant,
+            held,
+            worked,
+        } = part;
         running.waiting -= 1;
         running.waiting_in_earnest -= usize::from(worked);
         if *stop.borrow() {
             return;
         }
         let id = tenant.tenant_id;
-        info!(tenant = %id, "the {} was replaced; trying again", tenant.credential.name());
+        let what = match tenant.credential.fingerprint() == held {
+            true => "is tried again",
+            false => "was replaced; trying again",
+        };
+        info!(tenant = %id, "the {} {what}", tenant.credential.name());
         match self.driver(&tenant) {
             Ok(driver) => {
-                running.tenant_halted = None;
                 running.start(tenant, driver, worked, stop);
             }
             Err(Failure::Failed(reason) | Failure::Usage(reason)) => {

@@ -159,6 +159,7 @@ impl Ledger {
     pub fn first_save(&mut self) -> Vec<(Stream, Changes)> {
         let streams = self.streams.iter_mut();
         streams
+            .filter(|(_, ledger)| ledger.is_saved(&self.settings))
             .map(|(stream, ledger)| (*stream, ledger.changes(self.latest)))
             .collect()
     }
@@ -211,7 +212,7 @@ impl Ledger {
     pub fn ask_for(&mut self, stream: Stream, span: Span) -> Option<(TimeDelta, Changes)> {
         let now = self.latest;
         let ledger = self.streams.get_mut(&stream)?;
-        let asked = ledger.ask_for(span);
+        let asked = ledger.ask_for(span, &self.settings, now);
         Some((asked, ledger.changes(now)))
     }
 
@@ -234,7 +235,9 @@ impl Ledger {
 
     /// Gives up what Graph no longer keeps.
     fn give_up_old(&mut self, now: DateTime<Utc>, actions: &mut Vec<Action>) {
-        for (stream, ledger) in &mut self.streams {
+        let settings = &self.settings;
+        let streams = self.streams.iter_mut();
+        for (stream, ledger) in streams.filter(|(_, ledger)| ledger.is_saved(settings)) {
             let slots = ledger.give_up_old(&self.settings, now);
             if slots > 0 {
                 actions.push(Action::Unproven(*stream, slots));
@@ -312,7 +315,9 @@ impl Ledger {
     fn stop(&mut self, now: DateTime<Utc>, actions: &mut Vec<Action>) {
         self.stopping = true;
         for (stream, ledger) in &mut self.streams {
-            actions.push(Action::Save(*stream, ledger.changes(now)));
+            if ledger.is_saved(&self.settings) {
+                actions.push(Action::Save(*stream, ledger.changes(now)));
+            }
         }
     }
 

@@ -38,7 +38,7 @@ impl Ledger {
             catch_up_secs: self.catch_up_secs(ledger),
             ages_given_up: ledger.ages_given_up() as u64,
             budget: self.budget_status(stream.entry().bucket, now),
-            backfill: BackfillStatus::new(coverage.backfill_left(), ledger.backfilled()),
+            backfill: BackfillStatus::new(ledger.backfill_left(), ledger.backfilled()),
             ..StreamStatus::new(tenant, stream, now)
         })
     }

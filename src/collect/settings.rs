@@ -97,13 +97,11 @@ impl Settings {
         }
     }
 
-    /// The same, for reading nothing but history. A stream that was never read begins now: what
-    /// lies before is history.
+    /// The same, for reading nothing but history that is asked for.
     #[must_use]
     pub fn for_history(self) -> Self {
         Self {
             only_backfill: true,
-            start: TimeDelta::zero(),
             ..self
         }
     }

@@ -94,10 +94,15 @@ pub fn deserialize<T: DeserializeOwned + Default>(mut tree: Value, faults: &mut 
 /// serde's own wording, made into what to do. It repeats the value that does not fit, which must
 /// not be said of a secret that was written where only its place belongs.
 fn remedy(place: &str, message: &str) -> String {
-    if place.contains("client_secret") {
+    if place.contains("client_secret") || place.contains("password") {
         return "name where the secret is, `env: NAME` or `file: PATH`; the secret itself does \
                 not belong here"
             .into();
+    }
+    // What stands in place of a group that holds a secret may be that.
+    let last = place.rsplit('.').next().unwrap_or(place);
+    if ["auth", "certificate", "proxy", "tls"].contains(&last) && unknown_field(message).is_none() {
+        return "must be options with their values, as `option: value`".into();
     }
     let Some(key) = unknown_field(message) else {
         return plain(message);

@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::{
     Cloud, Credential, Transport,
     azure::{self, EndpointClock},
-    token_error::{Asked, TokenError},
+    token_error::{Asker, TokenError},
 };
 
 /// Gives tokens for one app in one tenant.
@@ -71,7 +71,7 @@ impl Tokens {
             &self.clock,
         )?;
         let answer = credential.get_token(&[&scope], None).await;
-        let token = answer.map_err(|error| self.asked().read(&error))?;
+        let token = answer.map_err(|error| self.asker().read(&error))?;
         let life = token.expires_on - azure_core::time::OffsetDateTime::now_utc();
         let life = Duration::try_from(life).unwrap_or_default();
         // Renewed five minutes ahead, as azure_identity does; sooner where a token lives for less.
@@ -100,8 +100,8 @@ impl Tokens {
         }
     }
 
-    fn asked(&self) -> Asked<'_> {
-        Asked {
+    fn asker(&self) -> Asker<'_> {
+        Asker {
             tenant_id: self.tenant_id,
             credential: &self.credential,
             cloud: &self.cloud,

@@ -81,13 +81,13 @@ impl TokenError {
 }
 
 /// Who asked: what the texts name.
-pub(super) struct Asked<'a> {
+pub(super) struct Asker<'a> {
     pub tenant_id: Uuid,
     pub credential: &'a Credential,
     pub cloud: &'a Cloud,
 }
 
-impl Asked<'_> {
+impl Asker<'_> {
     /// Finds Entra's own answer within azure_identity's error.
     pub fn read(&self, error: &AzureError) -> TokenError {
         let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);

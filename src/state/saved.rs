@@ -11,7 +11,7 @@ use crate::time::Spans;
 pub struct Head {
     /// The length of a slot, in milliseconds: what is saved is saved by slot.
     pub slot_ms: i64,
-    /// What lies before was never asked for.
+    /// What lies before was read for those alone who asked for it: `backfill`, `before`.
     pub origin: DateTime<Utc>,
     /// Where the next tail read starts. Everything from `origin` to here has been read at least
     /// once, but for `unread`.

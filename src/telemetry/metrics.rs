@@ -10,7 +10,10 @@ use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use metrics::{Label, Unit, counter, describe_counter, describe_gauge, gauge, with_local_recorder};
 use metrics_exporter_prometheus::PrometheusBuilder;
-use tokio::{net::TcpListener, task::JoinHandle};
+use tokio::{
+    net::TcpListener,
+    task::{JoinHandle, JoinSet},
+};
 
 use crate::status::{Board, Expiry, Phase, StreamStatus};
 
@@ -267,14 +270,17 @@ pub async fn serve(address: SocketAddr, board: Arc<Board>) -> io::Result<Served>
     let listener = bind(address).await?;
     let address = listener.local_addr()?;
     let listening = tokio::spawn(async move {
+        // They end with this: who scrapes over one that stays open must not see an old board.
+        let mut connections = JoinSet::new();
         loop {
+            while connections.try_join_next().is_some() {}
             let Ok((connection, _)) = listener.accept().await else {
                 // Out of file descriptors, mostly: it passes, and must not spin until then.
                 tokio::time::sleep(std::time::Duration::from_millis(100)).await;
                 continue;
             };
             let board = Arc::clone(&board);
-            tokio::spawn(async move {
+            connections.spawn(async move {
                 let answer = service_fn(move |request| {
                     let response = answer(&request, &board);
                     async move { Ok::<_, Infallible>(response) }

@@ -393,3 +393,28 @@ fn each_way_in_which_a_proxy_tls_or_a_password_is_wrong_is_told() {
     let text = valid.replace("8080/'", "8080/', tls: {}");
     says(&yaml_faults(&text), "outlet.http.tls", "use https");
 }
+
+#[test]
+fn a_password_that_was_written_where_its_place_belongs_is_not_repeated() {
+    let dir = tempfile::tempdir().unwrap();
+    let valid = valid(&dir);
+    for text in [
+        format!("{valid}network: {{proxy: {{url: 'http://h:1', user: u, password: hunter2}}}}\n"),
+        format!("{valid}network: {{proxy: 'http://u:hunter2@h:1'}}\n"),
+        valid.replace("8080/'", "8080/', auth: {user: u, password: hunter2}"),
+        valid.replace(
+            "8080/'",
+            "8080/', auth: {user: u, password: {file: [hunter2]}}",
+        ),
+        valid.replace("8080/'", "8080/', auth: 'u:hunter2'"),
+        valid.replace(
+            "client_secret:",
+            "certificate: {file: /x.pfx, password: hunter2}\n    x:",
+        ),
+        valid.replace("client_secret:", "certificate: hunter2\n    x:"),
+    ] {
+        let faults = yaml_faults(&text);
+        assert!(!format!("{faults:?}").contains("hunter2"), "{faults:#?}");
+        assert!(!faults.is_empty());
+    }
+}

@@ -13,6 +13,7 @@ mod crash;
 mod credentials;
 mod demo;
 mod end_to_end;
+mod examples;
 mod failing;
 mod feeds;
 mod generated;

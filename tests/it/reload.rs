@@ -123,3 +123,28 @@ async fn under_stdout_a_reload_writes_nothing_again_and_mends_a_halt() {
     .await;
     assert_eq!(process.stop().0.code(), Some(0));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_configuration_that_cannot_be_started_by_gives_way_to_the_one_before() {
+    let emulated = Emulated::start(100, 1).await;
+    let pipeline = Pipeline::start(Vec::new()).await;
+    let mut config = emulated.config(pipeline.outlet());
+    let mut process = Process::run(&emulated.write_config(&config));
+    until("records come", || !pipeline.acked().is_empty()).await;
+    // What is saved was saved by slots of another length.
+    config["collect"]["slot_secs"] = json!(120);
+    emulated.write_config(&config);
+    process.signal("HUP");
+    until("the old one stays", || {
+        process
+            .errors()
+            .contains("not reloaded, the old configuration stays: the state file was written with")
+    })
+    .await;
+    until("it collects again", || {
+        process.errors().matches("collecting; state in").count() == 2
+    })
+    .await;
+    assert!(process.is_running());
+    assert_eq!(process.stop().0.code(), Some(0));
+}

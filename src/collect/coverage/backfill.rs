@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::{Coverage, latest};
+use super::Coverage;
 use crate::{
     collect::schedule::Schedule,
     state::Counts,
@@ -32,15 +32,48 @@ impl Coverage {
         asked
     }
 
-    /// The latest stretch of history to read that no read in flight covers, `slice` slots at most.
+    /// What is unread since the origin and lies in `span`, in whole slots. It is the source's to
+    /// catch up, and read for who asks for history while no source runs.
+    #[must_use]
+    pub fn unread_within(&self, schedule: &Schedule, span: Span) -> Spans {
+        let mut within = Spans::default();
+        for unread in self.head.unread.iter() {
+            within.add(Span {
+                from: unread.from.max(schedule.floor(span.from)),
+                to: unread.to.min(schedule.ceil(span.to)),
+            });
+        }
+        within
+    }
+
+    /// The earliest stretch of history to read that no read in flight covers, `slice` slots at
+    /// most: what Graph forgets first comes first. `also` is what is asked for besides.
     #[must_use]
     pub fn next_backfill(
         &self,
         schedule: &Schedule,
+        also: &Spans,
         slice: u32,
         in_flight: &[Span],
     ) -> Option<Span> {
-        latest(&self.head.backfill, schedule, slice, in_flight)
+        let mut free = self.head.backfill.clone();
+        for span in also.iter() {
+            free.add(span);
+        }
+        for span in in_flight {
+            free.remove(*span);
+        }
+        let first = free.first()?;
+        let length = schedule.slot() * i32::try_from(slice).unwrap_or(i32::MAX);
+        Some(Span {
+            from: first.from,
+            to: first.to.min(first.from + length),
+        })
+    }
+
+    /// Nothing of it can be read: Graph refuses the stream's filter.
+    pub fn drop_backfill(&mut self) {
+        self.head.backfill = Spans::default();
     }
 
     /// History that is to be read, all told.

@@ -66,13 +66,15 @@ fn only_what_lies_before_the_origin_is_asked_for_in_whole_slots() {
 }
 
 #[test]
-fn the_latest_history_comes_first_and_what_was_read_is_not_asked_for_again() {
+fn the_earliest_history_comes_first_and_what_was_read_is_not_asked_for_again() {
     let mut coverage = coverage();
     let schedule = settings().schedule;
     let wish = span("2026-11-18T12:00:00Z", "2026-11-18T13:00:00Z");
     coverage.ask_for(&schedule, wish);
-    let next = coverage.next_backfill(&schedule, 3, &[]).unwrap();
-    assert_eq!(next, span("2026-11-18T12:45:00Z", "2026-11-18T13:00:00Z"));
+    let next = coverage
+        .next_backfill(&schedule, &Spans::default(), 3, &[])
+        .unwrap();
+    assert_eq!(next, span("2026-11-18T12:00:00Z", "2026-11-18T12:15:00Z"));
     read(
         &mut coverage,
         next,
@@ -80,7 +82,7 @@ fn the_latest_history_comes_first_and_what_was_read_is_not_asked_for_again() {
         &Found::default(),
     );
     let again = coverage.ask_for(&schedule, wish);
-    let left = span("2026-11-18T12:00:00Z", "2026-11-18T12:45:00Z");
+    let left = span("2026-11-18T12:15:00Z", "2026-11-18T13:00:00Z");
     assert_eq!(again.iter().collect::<Vec<_>>(), [left]);
     assert_eq!(coverage.backfill_left(), TimeDelta::minutes(45));
 }
@@ -146,4 +148,27 @@ fn history_that_graph_no_longer_keeps_is_given_up_and_counted() {
     assert_eq!(given_up, 6);
     assert_eq!(coverage.head().unproven, 6);
     assert_eq!(coverage.backfill_left(), TimeDelta::minutes(30));
+}
+
+#[test]
+fn what_a_stop_left_unread_is_part_of_what_is_asked_for_while_no_source_runs() {
+    let mut coverage = coverage();
+    let schedule = settings().schedule;
+    coverage.begin_tail(&schedule, at("2026-11-20T12:00:00Z"));
+    let within = coverage.unread_within(
+        &schedule,
+        span("2026-11-20T10:02:00Z", "2026-11-20T12:00:00Z"),
+    );
+    let gap = span("2026-11-20T10:00:00Z", "2026-11-20T11:50:00Z");
+    assert_eq!(within.iter().collect::<Vec<_>>(), [gap]);
+    let next = coverage.next_backfill(&schedule, &within, 2, &[]).unwrap();
+    assert_eq!(next, span("2026-11-20T10:00:00Z", "2026-11-20T10:10:00Z"));
+    read(
+        &mut coverage,
+        next,
+        "2026-11-20T12:01:00Z",
+        &Found::default(),
+    );
+    assert!(!coverage.head().unread.contains(at("2026-11-20T10:05:00Z")));
+    assert!(coverage.head().unread.contains(at("2026-11-20T09:55:00Z")));
 }

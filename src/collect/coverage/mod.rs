@@ -309,7 +309,19 @@ impl Coverage {
     /// The latest stretch to catch up that no read in flight covers, `slice` slots at most.
     #[must_use]
     pub fn next_unread(&self, schedule: &Schedule, slice: u32, in_flight: &[Span]) -> Option<Span> {
-        latest(&self.head.unread, schedule, slice, in_flight)
+        if self.head.unread.is_empty() {
+            return None;
+        }
+        let mut free = self.head.unread.clone();
+        for span in in_flight {
+            free.remove(*span);
+        }
+        let last = free.last()?;
+        let length = schedule.slot() * i32::try_from(slice).unwrap_or(i32::MAX);
+        Some(Span {
+            from: last.from.max(last.to - length),
+            to: last.to,
+        })
     }
 
     /// The slot to re-read next that satisfies `fits` and that no read in flight covers, and when
@@ -375,23 +387,6 @@ impl Coverage {
             forget_before,
         }
     }
-}
-
-/// The latest stretch of `spans` that no read in flight covers, `slice` slots at most.
-fn latest(spans: &Spans, schedule: &Schedule, slice: u32, in_flight: &[Span]) -> Option<Span> {
-    if spans.is_empty() {
-        return None;
-    }
-    let mut free = spans.clone();
-    for span in in_flight {
-        free.remove(*span);
-    }
-    let last = free.last()?;
-    let length = schedule.slot() * i32::try_from(slice).unwrap_or(i32::MAX);
-    Some(Span {
-        from: last.from.max(last.to - length),
-        to: last.to,
-    })
 }
 
 #[cfg(test)]

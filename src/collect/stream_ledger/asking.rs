@@ -18,6 +18,9 @@ use crate::{
 const OPEN_READS: usize = 6;
 /// Reads whose pages all came and that wait for acks; beyond it the stream asks for nothing new.
 const UNACKED_READS: usize = 64;
+/// The same for history alone, so that a slow pipeline has room for what is new.
+const UNACKED_HISTORY: usize = 12;
+
 impl StreamLedger {
     /// Everything the stream would ask for, each with the moment from which on it may.
     pub fn candidates<'a>(
@@ -73,15 +76,19 @@ impl StreamLedger {
         &self,
         now: DateTime<Utc>,
     ) -> impl Iterator<Item = (Class, DateTime<Utc>, Span)> + use<> {
-        let open = self.reads.values();
-        let open = open.filter(|read| read.class == Class::Backfill && read.is_open());
+        let reads = || {
+            let reads = self.reads.values();
+            reads.filter(|read| read.class == Class::Backfill)
+        };
+        let open = reads().filter(|read| read.is_open()).count();
         let mut found = Vec::new();
-        if open.count() < OPEN_READS {
+        if open < OPEN_READS && reads().count() < UNACKED_HISTORY {
             let in_flight = self.in_flight();
             let schedule = &self.schedule;
+            let besides = self.asked_besides();
             let next = self
                 .coverage
-                .next_backfill(schedule, self.slice, &in_flight);
+                .next_backfill(schedule, &besides, self.slice, &in_flight);
             found.extend(next.map(|span| (now, span)));
             let origin = self.coverage.head().origin;
             let due = self.coverage.next_due(&in_flight, |start| start < origin);

@@ -61,6 +61,7 @@ impl StreamLedger {
             }
             Disposition::FilterRefused if self.stream.entry().kind == Kind::Versions => {
                 self.whole = true;
+                self.coverage.drop_backfill();
                 self.next = now;
                 self.give_up_all()
             }

@@ -21,7 +21,7 @@ use super::{
 use crate::{
     state::Changes,
     stream::{Kind, Stream},
-    time::Span,
+    time::{Span, Spans},
 };
 
 /// How long ids are kept for streams whose records are known by id alone: a month, and the week to
@@ -71,6 +71,8 @@ pub struct StreamLedger {
     forgot: DateTime<Utc>,
     /// Records that backfills delivered since the start.
     backfilled: u64,
+    /// Where only history is read: what was asked for.
+    only: Option<Span>,
     /// The number of the last request of each class.
     turns: BTreeMap<Class, u64>,
 }
@@ -107,6 +109,7 @@ impl StreamLedger {
             saved: now,
             forgot: now - TimeDelta::days(1),
             backfilled: 0,
+            only: None,
             turns: BTreeMap::new(),
         }
     }
@@ -148,12 +151,38 @@ impl StreamLedger {
         slices * u64::from(self.pages_of_a_slice)
     }
 
-    /// Asks for history: what of `span` was never read. Returns how much that is.
-    pub fn ask_for(&mut self, span: Span) -> TimeDelta {
-        match self.whole {
-            true => TimeDelta::zero(),
-            false => self.coverage.ask_for(&self.schedule, span).length(),
+    /// Asks for history: what of `span` was never read. Returns how much that is. Where a source
+    /// runs, what is unread since the origin is caught up by it; else it is asked for as well.
+    pub fn ask_for(&mut self, span: Span, settings: &Settings, now: DateTime<Utc>) -> TimeDelta {
+        if self.whole {
+            return TimeDelta::zero();
         }
+        let asked = self.coverage.ask_for(&self.schedule, span).length();
+        if !settings.only_backfill {
+            return asked;
+        }
+        self.coverage.begin_tail(&self.schedule, now);
+        self.only = Some(span);
+        asked + self.asked_besides().length()
+    }
+
+    /// What is asked for of what is unread since the origin.
+    fn asked_besides(&self) -> Spans {
+        let within = |span| self.coverage.unread_within(&self.schedule, span);
+        self.only.map(within).unwrap_or_default()
+    }
+
+    /// What was asked for and is not read yet.
+    #[must_use]
+    pub fn backfill_left(&self) -> TimeDelta {
+        self.coverage.backfill_left() + self.asked_besides().length()
+    }
+
+    /// Whether its state is to be saved: where only history is read, that of other streams is not
+    /// touched.
+    #[must_use]
+    pub fn is_saved(&self, settings: &Settings) -> bool {
+        !settings.only_backfill || self.only.is_some()
     }
 
     /// Records that backfills delivered since the start.

@@ -126,6 +126,18 @@ impl Emulated {
         (owed, settled)
     }
 
+    /// The text of each record as it is shown now.
+    pub fn latest(&self) -> Vec<String> {
+        let service = self.server.service();
+        let now = Utc::now();
+        let records = Stream::ALL
+            .into_iter()
+            .flat_map(|stream| service.tenant.records(stream));
+        records
+            .filter_map(|stored| Some(stored.at(now)?.1.text.clone()))
+            .collect()
+    }
+
     /// The texts of a record, one for each of its versions.
     pub fn texts(&self, stream: Stream, id: &str) -> Vec<String> {
         let service = self.server.service();

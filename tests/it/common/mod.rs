@@ -1,5 +1,7 @@
 //! Shared set-up: an emulated tenant, a pipeline that listens, the binary as a process.
 
+pub mod broker;
+pub mod bulk;
 pub mod diagnostic;
 mod emulated;
 pub mod mmdb;

@@ -256,10 +256,22 @@ impl<'a> Pipeline<'a> {
                 "{name} ({kind}) does not acknowledge: what it loses counts as delivered; set \
                  `acknowledgements: {{enabled: true}}`"
             );
-            findings.push(match KEEP_NOTHING.contains(&kind) {
+            // Who says no in so many words means it: an alarm must not hold up the records.
+            let is_meant = acks == Some(false) || KEEP_NOTHING.contains(&kind);
+            findings.push(match is_meant {
                 true => Finding::warn(AREA, text),
                 false => Finding::fail(AREA, text),
             });
+        }
+        let compression = sink["compression"].as_str().unwrap_or("none");
+        if kind == "file" && compression != "none" {
+            findings.push(Finding::warn(
+                AREA,
+                format!(
+                    "{name} compresses: a record counts as delivered while it is in the \
+                     compressor, and is lost if Vector is killed then; leave `compression` out"
+                ),
+            ));
         }
         if sink["buffer"]["type"] == "disk" {
             findings.push(Finding::warn(

@@ -90,10 +90,22 @@ fn each_break_in_the_chain_is_told() {
             "connect routed._unmatched",
         ),
         (
-            "enabled: true",
-            "enabled: false",
+            "acknowledgements: {enabled: true}",
+            "encoding: {}",
             Fail,
             "does not acknowledge",
+        ),
+        (
+            "enabled: true",
+            "enabled: false",
+            Warn,
+            "does not acknowledge",
+        ),
+        (
+            "type: elasticsearch",
+            "type: file\n    compression: zstd",
+            Warn,
+            "store compresses",
         ),
         (
             "enabled: true}",

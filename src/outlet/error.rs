@@ -105,7 +105,10 @@ impl OutletError {
             400 => Self::Refused(message),
             401 | 403 => shut("outlet.http.auth must be the `auth` of the source there"),
             404 => shut("the path of outlet.http.url is not the source's `path`"),
-            405 => shut("the source's `method` must be POST"),
+            // It is answered to most wrong paths as well, where `path` is set.
+            405 => {
+                shut("the source's `method` must be POST, and its `path` that of outlet.http.url")
+            }
             413 => Self::TooLarge(message),
             415 | 422 => shut("it cannot decompress the batch; set `compression: none`"),
             408 | 429 | 500..=599 => Self::Busy { status, message },

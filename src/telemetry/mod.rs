@@ -30,7 +30,11 @@ pub fn start(log: &Log) -> io::Result<()> {
     };
     // Other crates speak of what no operator asked for, and could speak of requests.
     let filter = EnvFilter::new(format!("off,vector_entra_id={level}"));
-    let builder = fmt().with_env_filter(filter).with_target(false);
+    let builder = fmt()
+        .with_env_filter(filter)
+        .with_target(false)
+        // Where the log goes may be gone, as under an exec source that died; that is no panic.
+        .log_internal_errors(false);
     let json = match log.format {
         Some(format) => format == LogFormat::Json,
         None => log.file.is_some() || !io::stderr().is_terminal(),

@@ -172,3 +172,98 @@ fn what_a_stop_left_unread_is_part_of_what_is_asked_for_while_no_source_runs() {
     assert!(!coverage.head().unread.contains(at("2026-11-20T10:05:00Z")));
     assert!(coverage.head().unread.contains(at("2026-11-20T09:55:00Z")));
 }
+
+/// What a crash leaves: the last save.
+#[derive(Default)]
+struct Disk {
+    head: Option<crate::state::Head>,
+    slots: BTreeMap<DateTime<Utc>, crate::state::Slot>,
+}
+
+impl Disk {
+    fn save(&mut self, coverage: &mut Coverage) {
+        let changes = coverage.changes(None);
+        self.head = Some(changes.head);
+        self.slots.extend(changes.slots);
+        for (start, _) in changes.over {
+            self.slots.remove(&start);
+        }
+    }
+}
+
+proptest::proptest! {
+    #[test]
+    fn whatever_is_asked_for_is_read_and_nothing_that_was_closed_is_read_again(
+        steps in proptest::collection::vec((0_u8..4, 0_i64..400, 1_i64..80), 1..120),
+    ) {
+        let schedule = settings().schedule;
+        let origin = at("2026-11-19T12:00:00Z");
+        let slot = |number: i64| origin - schedule.slot() * i32::try_from(number).unwrap();
+        let mut coverage = coverage();
+        let mut disk = Disk::default();
+        disk.save(&mut coverage);
+        let mut asked = Spans::default();
+        let mut closed = std::collections::BTreeSet::new();
+        let mut now = at("2026-11-20T12:00:00Z");
+        let mut finish = |coverage: &mut Coverage, disk: &mut Disk, span: Span, found: bool, now: DateTime<Utc>| {
+            let found = match found {
+                true => one_record(&span.from.to_rfc3339()),
+                false => Found::default(),
+            };
+            let mut start = span.from;
+            while start < span.to {
+                assert!(!closed.contains(&start), "{start} is read again");
+                start += schedule.slot();
+            }
+            read(coverage, span, &now.to_rfc3339(), &found);
+            let open = |start| coverage.slots().contains_key(&start);
+            let mut start = span.from;
+            while start < span.to {
+                if !open(start) {
+                    closed.insert(start);
+                }
+                start += schedule.slot();
+            }
+            disk.save(coverage);
+        };
+        for (step, number, length) in steps {
+            now += TimeDelta::minutes(1);
+            match step {
+                0 => {
+                    let span = Span { from: slot(number + length), to: slot(number) };
+                    coverage.ask_for(&schedule, span);
+                    asked.add(span);
+                    disk.save(&mut coverage);
+                }
+                1 | 2 => {
+                    let slice = u32::try_from(length).unwrap();
+                    if let Some(span) = coverage.next_backfill(&schedule, &Spans::default(), slice, &[]) {
+                        finish(&mut coverage, &mut disk, span, step == 1, now);
+                    }
+                }
+                _ => {
+                    let head = disk.head.clone().unwrap();
+                    coverage = Coverage::restore((head, disk.slots.clone()));
+                }
+            }
+        }
+        // In the end everything is read, and once more where something was found.
+        while let Some(span) = coverage.next_backfill(&schedule, &Spans::default(), 50, &[]) {
+            finish(&mut coverage, &mut disk, span, false, now);
+        }
+        now += TimeDelta::hours(1);
+        while let Some((_, start)) = coverage.next_due(&[], |start| start < origin) {
+            let span = Span { from: start, to: start + schedule.slot() };
+            finish(&mut coverage, &mut disk, span, false, now);
+        }
+        let mut start = slot(500);
+        while start < origin {
+            proptest::prop_assert_eq!(closed.contains(&start), asked.contains(start), "{}", start);
+            start += schedule.slot();
+        }
+        // What reached up to the origin is the source's own now.
+        let adjacent = asked.last().filter(|span| span.to == origin);
+        let expected = adjacent.map_or(origin, |span| span.from);
+        proptest::prop_assert_eq!(coverage.head().origin, expected);
+    }
+}

@@ -299,7 +299,7 @@ impl fmt::Display for Stream {
 
 /// A name that no stream has.
 #[derive(Debug, thiserror::Error)]
-#[error("no stream is called {0:?}")]
+#[error("no stream is called {0:?}; known: {known}", known = Stream::ALL.map(Stream::name).join(", "))]
 pub struct UnknownStream(String);
 
 impl FromStr for Stream {

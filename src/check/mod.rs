@@ -125,6 +125,7 @@ pub async fn run(config: &Config, vector: &[PathBuf], mut found: impl FnMut(Find
         running,
     };
     state::check(&case).into_iter().for_each(&mut found);
+    places(&case).into_iter().for_each(&mut found);
     for tenant in &config.tenants {
         let findings = tenant::check(&case, tenant).await;
         findings.into_iter().for_each(&mut found);
@@ -143,6 +144,35 @@ pub async fn run(config: &Config, vector: &[PathBuf], mut found: impl FnMut(Find
         let findings = pipeline::check(&config.outlet, vector);
         findings.into_iter().for_each(&mut found);
     }
+}
+
+/// Where the log goes, and where metrics are served.
+fn places(case: &Case<'_>) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    if let Some(file) = &case.config.log.file {
+        let parent = file
+            .parent()
+            .filter(|parent| !parent.as_os_str().is_empty());
+        if file.is_dir() || parent.is_some_and(|parent| !parent.is_dir()) {
+            findings.push(Finding::fail(
+                "log",
+                format!(
+                    "log.file: {} cannot be written; make its directory",
+                    file.display()
+                ),
+            ));
+        }
+    }
+    if let Some(address) = case.config.telemetry.metrics_listen
+        && case.running.is_none()
+        && let Err(error) = std::net::TcpListener::bind(address)
+    {
+        findings.push(Finding::fail(
+            "metrics",
+            format!("telemetry.metrics_listen: cannot listen on {address}: {error}"),
+        ));
+    }
+    findings
 }
 
 /// A configuration that cannot be used: nothing else can be looked at.

@@ -135,6 +135,12 @@ impl<'a> Pipeline<'a> {
             if source["decoding"]["codec"] != "json" {
                 fault(format!("{name}: set `decoding: {{codec: json}}`"));
             }
+            let framing = source["framing"]["method"].as_str();
+            if framing.is_some_and(|method| method != "newline_delimited") {
+                fault(format!(
+                    "{name}: leave `framing` out; events come one a line"
+                ));
+            }
             let path = source["path"].as_str().unwrap_or("/");
             let strict = source["strict_path"].as_bool().unwrap_or(true);
             if strict && path != http.url.path() {

@@ -64,6 +64,12 @@ fn each_break_in_the_chain_is_told() {
         ),
         ("codec: json", "codec: bytes", Fail, "codec: json"),
         ("8080',", "8080', path: /in,", Fail, "its path is /in"),
+        (
+            "8080',",
+            "8080', framing: {method: bytes},",
+            Fail,
+            "leave `framing` out",
+        ),
         ("8080',", "8080', method: PUT,", Fail, "must be POST"),
         (
             "8080',",

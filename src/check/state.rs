@@ -42,7 +42,8 @@ fn directory(dir: &Path) -> Vec<Finding> {
             )];
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let parent = dir.ancestors().skip(1).find(|parent| parent.exists());
+            let whole = std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned());
+            let parent = whole.ancestors().skip(1).find(|parent| parent.exists());
             return vec![match parent.map(writable) {
                 Some(Ok(())) => Finding::ok(AREA, format!("{shown} is made by the first start")),
                 _ => Finding::fail(
@@ -64,7 +65,7 @@ fn directory(dir: &Path) -> Vec<Finding> {
         ));
     }
     let mode = metadata.permissions().mode() & 0o777;
-    if mode & 0o007 != 0 {
+    if mode & 0o002 != 0 || (mode & 0o007 != 0 && writable(dir).is_ok()) {
         findings.push(Finding::warn(
             AREA,
             format!("{shown} is open to every user ({mode:o}); chmod 700 {shown}"),
@@ -112,6 +113,10 @@ fn dead_letters(case: &Case<'_>) -> Option<Finding> {
     const AREA: &str = "dead letters";
     let letters = DeadLetters::new(&case.config.state_dir, DeadLetters::LIMIT);
     let path: PathBuf = letters.path().to_owned();
+    if path.is_dir() {
+        let text = format!("{} is a directory; move it away", path.display());
+        return Some(Finding::fail(AREA, text));
+    }
     let size = fs::metadata(&path)
         .map(|metadata| metadata.len())
         .unwrap_or_default();
@@ -129,6 +134,13 @@ fn dead_letters(case: &Case<'_>) -> Option<Finding> {
                 .map(|stream| letters.of(tenant.tenant_id, *stream))
         })
         .sum();
+    if held == 0 {
+        let text = format!(
+            "{} holds lines that are no events of these tenants' streams; move it away",
+            path.display()
+        );
+        return Some(Finding::warn(AREA, text));
+    }
     let records = count(usize::try_from(held).unwrap_or(usize::MAX), "record");
     let text = format!(
         "{records} in {}: the pipeline refused them; see Vector's log, mend the cause, and read \

@@ -1,6 +1,8 @@
 //! The streams of one tenant: as the running source tells, or as Graph answers to one small request
 //! each, within the request limits.
 
+use std::time::Duration;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio::time::{Instant, sleep_until};
 
@@ -18,6 +20,8 @@ const AREA: &str = "stream";
 const BACK: TimeDelta = TimeDelta::hours(24);
 /// Rows asked for: enough to see that there are some.
 const ROWS: u32 = 5;
+/// The span of Graph's limit for reports.
+const SPAN: Duration = Duration::from_secs(10);
 
 /// As the running source tells.
 pub(super) fn told(tenant: &Tenant, running: &[&StreamStatus]) -> Vec<Finding> {
@@ -141,7 +145,13 @@ async fn ask(tenant: &Tenant, client: &Client, stream: Stream) -> Finding {
     };
     let window = (stream.entry().kind != Kind::Snapshot).then_some(window);
     let url = query::first_page(client.cloud(), stream, window.as_ref(), ROWS);
-    let answer = client.page(stream, &url, false).await;
+    let mut answer = client.page(stream, &url, false).await;
+    // A check or a source before this one may have used the limit up.
+    if let Err(GraphError::Throttled { retry_after }) = &answer.outcome {
+        let wait = retry_after.unwrap_or(SPAN).min(SPAN);
+        tokio::time::sleep(wait).await;
+        answer = client.page(stream, &url, false).await;
+    }
     let version = stream.entry().version.as_str();
     match answer.outcome {
         Ok(page) => {
@@ -157,10 +167,18 @@ async fn ask(tenant: &Tenant, client: &Client, stream: Stream) -> Finding {
 
 fn newest_of(newest: Option<DateTime<Utc>>, window: &Option<Window>, now: DateTime<Utc>) -> String {
     match (newest, window) {
-        (Some(newest), Some(_)) => format!("a record of {} s ago", (now - newest).num_seconds()),
+        (Some(newest), Some(_)) => format!("a record of {} ago", ago(now - newest)),
         (Some(_), None) => "some are listed".into(),
         (None, Some(_)) => "no record of the last 24 hours".into(),
         (None, None) => "none is listed".into(),
+    }
+}
+
+/// Seconds, or minutes where there are many.
+fn ago(span: TimeDelta) -> String {
+    match span.num_seconds() {
+        seconds @ ..=120 => format!("{seconds} s"),
+        seconds => format!("{} min", seconds / 60),
     }
 }
 

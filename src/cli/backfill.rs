@@ -1,6 +1,11 @@
 //! `backfill`: history, by the running source, or by this process if none runs.
 
-use std::{io::IsTerminal, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    io::IsTerminal,
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use clap::Args;
@@ -25,6 +30,9 @@ use crate::{
 
 /// How often it is looked how far a backfill is.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// How long a source that reloads may take.
+const RELOADING: Duration = Duration::from_secs(60);
 
 #[derive(Args)]
 pub struct Backfill {
@@ -152,14 +160,26 @@ fn watch_running(config: &Config, asked: &[Asked]) -> Result<(), Failure> {
     if nothing_left(asked)? {
         return Ok(());
     }
-    eprintln!("the running source reads it; Ctrl-C ends this display and not the backfill");
+    eprintln!(
+        "the running source reads it (or another backfill); Ctrl-C ends this display and not that"
+    );
     let mut progress = Progress::new(asked, std::io::stderr().is_terminal());
+    let mut heard = Instant::now();
     loop {
-        let streams = control::status(&config.state_dir).map_err(|error| {
-            Failure::failed(format!(
-                "{error}; what is left is read when the source runs again"
-            ))
-        })?;
+        let streams = match control::status(&config.state_dir) {
+            Ok(streams) => streams,
+            // It may be reloading.
+            Err(AskError::Nobody) if heard.elapsed() < RELOADING => {
+                std::thread::sleep(LOOK_EVERY);
+                continue;
+            }
+            Err(error) => {
+                return Err(Failure::failed(format!(
+                    "{error}; what is left is read when the source runs again"
+                )));
+            }
+        };
+        heard = Instant::now();
         if progress.show(&left(asked, &streams)) {
             return over(&progress, asked, &streams);
         }
@@ -193,6 +213,7 @@ async fn read(config: &Config, wishes: &[Wish], span: Span) -> Result<(), Failur
     let _control = Control::listen(&config.state_dir, source.board(), source.orders());
     let (stop, mut stopped) = watch::channel(false);
     tokio::spawn(super::signals::stop_on_signal(stop.clone()));
+    tokio::spawn(super::signals::stop_on_hangup(stop.clone()));
     let running = tokio::spawn(source.run(stop.clone()));
     let asked = tokio::select! {
         asked = order(&orders, wishes, span) => asked,

@@ -117,7 +117,9 @@ impl Printer {
         let words = format!("{place}: {}", finding.text);
         let lines = textwrap::wrap(
             &words,
-            textwrap::Options::new(WIDTH - INDENT).break_words(false),
+            textwrap::Options::new(WIDTH - INDENT)
+                .break_words(false)
+                .word_splitter(textwrap::WordSplitter::NoHyphenation),
         );
         let mark = match self.colour {
             true => format!("\u{1b}[{colour}m{mark:<4}\u{1b}[0m"),

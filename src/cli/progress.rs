@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use chrono::TimeDelta;
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::status::span;
 use crate::control::Asked;
@@ -44,7 +44,8 @@ impl Progress {
     /// Nothing shown yet. Streams of which nothing is to be read are left out.
     #[must_use]
     pub fn new(asked: &[Asked], terminal: bool) -> Self {
-        let bars = terminal.then(MultiProgress::new);
+        let bars = terminal
+            .then(|| MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(2)));
         let tenants = asked
             .iter()
             .any(|other| other.tenant_id != asked[0].tenant_id);

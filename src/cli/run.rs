@@ -3,6 +3,7 @@
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
+    time::{Duration, Instant},
 };
 
 use clap::Args;
@@ -41,6 +42,9 @@ pub fn run(args: &Run) -> Result<(), Failure> {
     block_on(serve(&args.config, config))
 }
 
+/// A new configuration that ends the source within this time gives way to the one before.
+const ON_TRIAL: Duration = Duration::from_secs(60);
+
 /// Collects until the process is told to stop; with each configuration that it is told to reload.
 /// One that cannot be started by gives way to the one before.
 async fn serve(path: &Path, mut config: Config) -> Result<(), Failure> {
@@ -51,6 +55,7 @@ async fn serve(path: &Path, mut config: Config) -> Result<(), Failure> {
     let mut progress = Progress::default();
     loop {
         progress.collecting = false;
+        let began = Instant::now();
         let (outcome, next) = round(&config, &mut progress, ended.clone(), &mut reloads).await;
         if *ended.borrow() {
             return outcome;
@@ -61,7 +66,7 @@ async fn serve(path: &Path, mut config: Config) -> Result<(), Failure> {
                 before = Some(std::mem::replace(&mut config, next));
             }
             (None, Err(Failure::Failed(reason) | Failure::Usage(reason)))
-                if !progress.collecting && before.is_some() =>
+                if before.is_some() && (!progress.collecting || began.elapsed() < ON_TRIAL) =>
             {
                 error!("not reloaded, the old configuration stays: {reason}");
                 config = before.take().unwrap_or(config);

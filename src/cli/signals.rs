@@ -36,3 +36,12 @@ pub async fn next_signal() {
         let _ = tokio::signal::ctrl_c().await;
     }
 }
+
+/// Asks to stop when the terminal goes away.
+pub async fn stop_on_hangup(stop: watch::Sender<bool>) {
+    use tokio::signal::unix::{SignalKind, signal};
+    if let Ok(mut hangup) = signal(SignalKind::hangup()) {
+        hangup.recv().await;
+        stop.send_replace(true);
+    }
+}

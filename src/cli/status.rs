@@ -174,6 +174,10 @@ fn remark(remarks: &mut String, status: &StreamStatus) {
             status.ages_given_up
         );
     }
+    if let Some(backfill) = status.backfill.filter(|backfill| backfill.left_secs > 0) {
+        let left = span(TimeDelta::seconds(backfill.left_secs.cast_signed()));
+        let _ = writeln!(remarks, "  {stream}: backfill, {left} of history to go");
+    }
     if status.unread_secs > 0 {
         let unread = span(TimeDelta::seconds(status.unread_secs.cast_signed()));
         let left = status.catch_up_secs.map_or_else(String::new, |left| {

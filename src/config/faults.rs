@@ -73,7 +73,8 @@ pub fn deserialize<T: DeserializeOwned + Default>(mut tree: Value, faults: &mut 
                 let path = error.path().to_string();
                 let message = error.into_inner().to_string();
                 let place = match unknown_field(&message) {
-                    Some(key) => join(&path, key),
+                    // The key may be the secret.
+                    Some(key) => within_secret(&path).unwrap_or_else(|| join(&path, key)),
                     None => path,
                 };
                 let mut node = pointer(&place);
@@ -94,16 +95,15 @@ pub fn deserialize<T: DeserializeOwned + Default>(mut tree: Value, faults: &mut 
 /// serde's own wording, made into what to do. It repeats the value that does not fit, which must
 /// not be said of a secret that was written where only its place belongs.
 fn remedy(place: &str, message: &str) -> String {
+    if place.ends_with(".expires") {
+        return "must be a date, as 2027-05-01".into();
+    }
     if place.contains("client_secret") || place.contains("password") {
         return "name where the secret is, `env: NAME` or `file: PATH`; the secret itself does \
                 not belong here"
             .into();
     }
-    // What stands in place of a group that holds a secret may be that.
-    let last = place.rsplit('.').next().unwrap_or(place);
-    if ["auth", "certificate", "proxy", "tls"].contains(&last) && unknown_field(message).is_none() {
-        return "must be options with their values, as `option: value`".into();
-    }
+
     let Some(key) = unknown_field(message) else {
         return plain(message);
     };
@@ -137,6 +137,10 @@ fn plain(message: &str) -> String {
         .iter()
         .find_map(|kind| is.strip_prefix(kind))
         .map_or(is, |value| value.trim_end_matches('`'));
+    // What stands in place of a group that holds a secret may be that, and is not repeated.
+    if expected == "a map" || expected.starts_with("struct ") {
+        return "must be options with their values, as `option: value`".into();
+    }
     let wanted = match expected {
         "a nonzero u32" => "a whole number from 1 to 4294967295",
         "u32" => "a whole number from 0 to 4294967295",
@@ -144,8 +148,8 @@ fn plain(message: &str) -> String {
         "a string" => "a text",
         "path string" => "a path",
         "a sequence" => "a list",
-        "a map" => "options with their values, as `option: value`",
-        other if other.starts_with("struct ") => "options with their values, as `option: value`",
+        "socket address" => "an address with its port, as 127.0.0.1:9598",
+        "string or map" => "one of the names that docs/configuration.md lists",
         other => other,
     };
     format!("is {is}; it must be {wanted}")
@@ -159,6 +163,14 @@ pub fn nearest<'a>(name: &str, allowed: &[&'a str]) -> Option<&'a str> {
         .filter(|(likeness, _)| *likeness > 0.8)
         .max_by(|a, b| a.0.total_cmp(&b.0))
         .map(|(_, candidate)| candidate)
+}
+
+/// The place of the secret that a path lies in, if it does.
+fn within_secret(path: &str) -> Option<String> {
+    ["client_secret", "password"].iter().find_map(|name| {
+        let end = path.find(name)? + name.len();
+        Some(path[..end].to_owned())
+    })
 }
 
 fn unknown_field(message: &str) -> Option<&str> {

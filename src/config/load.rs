@@ -93,6 +93,14 @@ fn check(document: Document, faults: &mut Faults) -> Option<Config> {
         "name a directory for the state, such as /var/lib/vector-entra-id",
         faults,
     );
+    if let Some(dir) = &state_dir
+        && (dir.as_os_str().is_empty() || dir.starts_with("~"))
+    {
+        faults.add(
+            "state_dir",
+            "must be a directory's path, such as /var/lib/vector-entra-id; `~` means nothing here",
+        );
+    }
     let tenants = tenants::check(document.tenants, faults);
     let outlet = outlet::check(document.outlet, faults);
     let network = network::check(document.network, faults);

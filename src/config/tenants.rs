@@ -61,9 +61,14 @@ fn check_tenant(mut tenant: document::Tenant, place: &str, faults: &mut Faults) 
 pub(super) fn guid(text: &str, place: &str, faults: &mut Faults) -> Option<Uuid> {
     let parsed = Uuid::try_parse(text).ok();
     if parsed.is_none() {
+        // What stands in an app's place may be its secret.
+        let what = match place.ends_with(".tenant_id") {
+            true => format!("{text:?} is not a GUID"),
+            false => "is not a GUID".to_owned(),
+        };
         faults.add(
             place,
-            format!("{text:?} is not a GUID; it looks like 00000000-0000-0000-0000-000000000000"),
+            format!("{what}; it looks like 00000000-0000-0000-0000-000000000000"),
         );
     }
     parsed
@@ -121,6 +126,14 @@ fn cloud(
 fn custom_url(text: Option<String>, place: &str, faults: &mut Faults) -> Option<Url> {
     let text = required(text, place, "give a URL such as https://host", faults)?;
     match Url::parse(&text) {
+        Ok(url) if !url.username().is_empty() || url.password().is_some() => {
+            faults.add(place, "must not hold a user or password");
+            None
+        }
+        Ok(url) if url.query().is_some() => {
+            faults.add(place, "must not hold a query");
+            None
+        }
         Ok(url) if url.scheme() == "https" && url.host().is_some() => Some(url),
         Ok(_) => {
             // A token is a key to the tenant's logs.

@@ -20,7 +20,7 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 use x509_cert::der::Decode;
 
-use super::{SecretError, SecretSource};
+use super::{SecretError, SecretSource, secret::shown};
 
 /// Where a certificate and its key are.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,7 +95,7 @@ impl CertificateSource {
     /// # Errors
     /// [`CertificateError`], naming the file and never what is in it.
     pub fn read(&self) -> Result<Certificate, CertificateError> {
-        let path = self.file.display().to_string();
+        let path = shown(&self.file);
         let der = if self.is_pfx() {
             self.pfx(&path)?
         } else {
@@ -150,7 +150,7 @@ impl CertificateSource {
         let certificate = CertificateDer::from_pem_slice(text.as_slice())
             .map_err(|_| CertificateError::NoCertificate(path.into()))?;
         let (key_text, key_file) = match &self.key_file {
-            Some(file) => (read(file)?, file.display().to_string()),
+            Some(file) => (read(file)?, shown(file)),
             None => (text.clone(), path.to_owned()),
         };
         let key = PrivateKeyDer::from_pem_slice(&key_text).map_err(|_| {
@@ -177,7 +177,10 @@ impl CertificateSource {
             KeyStore::from_pkcs12(&read(&self.file)?, password.secret()).map_err(|error| {
                 CertificateError::Pfx {
                     path: path.into(),
-                    reason: error.to_string(),
+                    reason: match self.password {
+                        Some(_) => error.to_string(),
+                        None => format!("{error}, and no `password` is given"),
+                    },
                 }
             })?;
         let (_, chain) = store
@@ -197,7 +200,7 @@ impl CertificateSource {
 
 fn read(path: &PathBuf) -> Result<Vec<u8>, CertificateError> {
     fs::read(path).map_err(|source| CertificateError::Unreadable {
-        path: path.display().to_string(),
+        path: shown(path),
         source,
     })
 }

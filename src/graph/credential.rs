@@ -143,7 +143,7 @@ pub(super) fn federated_token(
     path: &PathBuf,
 ) -> Result<azure_core::credentials::Secret, CredentialError> {
     let failed = |reason: String| CredentialError::Federated {
-        path: path.display().to_string(),
+        path: super::secret::shown(path),
         reason,
     };
     let text = fs::read_to_string(path).map_err(|error| failed(error.to_string()))?;

@@ -1,6 +1,9 @@
 //! Where a secret comes from. The secret itself is never part of a configuration.
 
-use std::{env, fs, path::PathBuf};
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+};
 
 use azure_core::credentials::Secret;
 use schemars::JsonSchema;
@@ -44,11 +47,12 @@ impl SecretSource {
             // What is no name may be the secret itself, and is not repeated.
             (Some(name), None) if !is_name(name) => return Err(SecretError::NotAName),
             (Some(name), None) => {
-                let text = env::var(name).map_err(|_| SecretError::NotSet(name.clone()))?;
-                (name.clone(), text)
+                let shown = shown_name(name);
+                let text = env::var(name).map_err(|_| SecretError::NotSet(shown.clone()))?;
+                (shown, text)
             }
             (None, Some(path)) => {
-                let place = path.display().to_string();
+                let place = shown(path);
                 let text = fs::read_to_string(path).map_err(|source| SecretError::Unreadable {
                     path: place.clone(),
                     source,
@@ -62,6 +66,26 @@ impl SecretSource {
             return Err(SecretError::Empty(place));
         }
         Ok(Secret::new(text.to_owned()))
+    }
+}
+
+/// A path as it may be shown: what has no directory, or lines, may be the secret itself that was
+/// written where its place belongs.
+pub(super) fn shown(path: &Path) -> String {
+    let text = path.display().to_string();
+    if text.contains('/') && !text.contains(char::is_control) && !text.contains("-----") {
+        text
+    } else {
+        "a file of the name that stands there".into()
+    }
+}
+
+/// A name as it may be shown, likewise.
+fn shown_name(name: &str) -> String {
+    let is_usual = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
+    match name.chars().all(is_usual) {
+        true => name.to_owned(),
+        false => "that is named there".into(),
     }
 }
 

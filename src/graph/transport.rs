@@ -153,13 +153,7 @@ impl Route {
     /// # Errors
     /// [`ClientError`].
     pub fn check(&self) -> Result<(), ClientError> {
-        if let Some(path) = &self.ca_file {
-            certificates(path)?;
-        }
-        if let Some(certificate) = &self.client_certificate {
-            certificate.read()?;
-        }
-        Ok(())
+        Network::new(self, Duration::from_secs(1)).map(drop)
     }
 }
 

@@ -20,7 +20,7 @@ pub enum OutletError {
     Refused(String),
     #[error(
         "the pipeline cannot decode the batch (400{0}): Vector's http_server source needs \
-         `decoding: {{codec: json}}`"
+         `decoding: {{codec: json}}` and no `framing` of its own"
     )]
     Undecodable(String),
     #[error("the pipeline finds the batch too large (413{0})")]

@@ -395,7 +395,7 @@ fn each_way_in_which_a_proxy_tls_or_a_password_is_wrong_is_told() {
 }
 
 #[test]
-fn a_password_that_was_written_where_its_place_belongs_is_not_repeated() {
+fn a_secret_that_stands_in_a_wrong_place_is_not_repeated() {
     let dir = tempfile::tempdir().unwrap();
     let valid = valid(&dir);
     for text in [
@@ -412,6 +412,18 @@ fn a_password_that_was_written_where_its_place_belongs_is_not_repeated() {
             "certificate: {file: /x.pfx, password: hunter2}\n    x:",
         ),
         valid.replace("client_secret:", "certificate: hunter2\n    x:"),
+        valid.replace("client_secret:", "certificate: {file: hunter2}\n    x:"),
+        valid.replace(
+            "client_secret:",
+            "certificate: {file: \"-----BEGIN PRIVATE KEY-----\\nhunter2/x\"}\n    x:",
+        ),
+        valid.replace("client_secret:", "client_secret: {file: hunter2}\n    x:"),
+        valid.replace("client_secret:", "client_secret: {env: hunter2}\n    x:"),
+        valid.replace("client_secret:", "client_secret: {hunter2: x}\n    x:"),
+        valid.replace("client_secret:", "workload_identity: hunter2\n    x:"),
+        valid.replace("66666666-7777-8888-9999-000000000000", "hunter2"),
+        "tenants: [hunter2]\n".to_owned(),
+        "hunter2\n".to_owned(),
     ] {
         let faults = yaml_faults(&text);
         assert!(!format!("{faults:?}").contains("hunter2"), "{faults:#?}");

@@ -23,19 +23,18 @@ pub(super) async fn check(http: &Http) -> Vec<Finding> {
         Ok(network) => network,
         Err(error) => return vec![Finding::fail(AREA, error)],
     };
+    // A query may hold what is not to be shown.
+    let mut shown = http.url.clone();
+    shown.set_query(None);
     let outlet = HttpOutlet::new(http.clone(), Arc::clone(&network) as _);
     match outlet.knock().await {
         Ok(()) => vec![match is_vector(http, &network).await {
-            true => Finding::ok(
-                AREA,
-                format!("Vector's source at {} takes batches", http.url),
-            ),
+            true => Finding::ok(AREA, format!("Vector's source at {shown} takes batches")),
             false => Finding::warn(
                 AREA,
                 format!(
-                    "what listens at {} takes batches, and does not answer /ping as Vector's \
-                     http_server source does; is it Vector, or a proxy before it?",
-                    http.url
+                    "what listens at {shown} takes batches, and does not answer /ping as \
+                     Vector's http_server source does; is it Vector, or a proxy before it?"
                 ),
             ),
         }],

@@ -70,7 +70,9 @@ pub fn deserialize<T: DeserializeOwned + Default>(mut tree: Value, faults: &mut 
         match serde_path_to_error::deserialize::<_, T>(&tree) {
             Ok(value) => return value,
             Err(error) => {
+                // A key that is none of its map's has no place of its own.
                 let path = error.path().to_string();
+                let path = path.split(".?").next().unwrap_or_default().to_owned();
                 let message = error.into_inner().to_string();
                 let place = match unknown_field(&message) {
                     // The key may be the secret.
@@ -78,7 +80,8 @@ pub fn deserialize<T: DeserializeOwned + Default>(mut tree: Value, faults: &mut 
                     None => path,
                 };
                 let mut node = pointer(&place);
-                if faults.list.iter().any(|fault| fault.place == place) {
+                let taken_out = message.starts_with("missing field") && faults.within(&place);
+                if taken_out || faults.list.iter().any(|fault| fault.place == place) {
                     // Emptied already and still no fit: a list of plain values. The list goes.
                     node.truncate(node.rfind('/').unwrap_or(0));
                 } else {
@@ -122,6 +125,9 @@ fn remedy(place: &str, message: &str) -> String {
 
 /// serde's `invalid type: string "soon", expected u32` and `unknown variant` in an operator's words.
 fn plain(message: &str) -> String {
+    if message == "invalid socket address syntax" {
+        return "must be an address with its port, as 127.0.0.1:9598".into();
+    }
     if let Some(rest) = message.strip_prefix("unknown variant `") {
         let known: Vec<&str> = rest.split('`').skip(2).step_by(2).collect();
         let value = rest.split('`').next().unwrap_or_default();

@@ -121,6 +121,14 @@ fn check_auth(auth: document::BasicAuth, faults: &mut Faults) -> Option<BasicAut
         "give the `username` of the source's `auth`",
         faults,
     );
+    // It ends at the first colon on its way (RFC 7617).
+    let is_sound = |user: &String| !user.is_empty() && !user.contains(':');
+    if !user.as_ref().is_none_or(is_sound) {
+        faults.add(
+            format!("{PLACE}.user"),
+            "must be a name, and without a colon",
+        );
+    }
     let place = format!("{PLACE}.password");
     let password = required(
         auth.password,

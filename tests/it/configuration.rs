@@ -430,3 +430,44 @@ fn a_secret_that_stands_in_a_wrong_place_is_not_repeated() {
         assert!(!faults.is_empty());
     }
 }
+
+#[test]
+fn one_fault_is_one_line() {
+    let dir = tempfile::tempdir().unwrap();
+    let valid = valid(&dir);
+    for (more, line) in [
+        (
+            "collect: {revisions: {sign_ins: x}}",
+            "collect.revisions: \"x\" is not known; known: emit, ignore",
+        ),
+        (
+            "collect: {revisions: {sign_in: emit}}",
+            "collect.revisions: \"sign_in\" is not known; known: ",
+        ),
+        (
+            "collect: {limits: {reports: {requests: 0, per_ms: 1}}}",
+            "collect.limits.reports.requests: is 0; it must be a whole number from 1",
+        ),
+        (
+            "telemetry: {metrics_listen: 'localhost:9598'}",
+            "telemetry.metrics_listen: must be an address with its port",
+        ),
+        (
+            "telemetry: {metrics_listen: 9598}",
+            "telemetry.metrics_listen: is 9598; it must be an address with its port",
+        ),
+        ("state_dir: ''", "state_dir: must be a directory's path"),
+        (
+            "log: {level: loud}",
+            "log.level: \"loud\" is not known; known: error, warn",
+        ),
+    ] {
+        let text = match more.starts_with("state_dir") {
+            true => valid.replace("state_dir: /var/lib/x", more),
+            false => format!("{valid}{more}\n"),
+        };
+        let faults = yaml_faults(&text);
+        assert_eq!(faults.len(), 1, "{faults:#?}");
+        assert!(faults[0].starts_with(line), "{line} is not {}", faults[0]);
+    }
+}

@@ -50,6 +50,7 @@ use crate::{
 const BATCH_BYTES: usize = 1 << 20;
 /// Batches of one stream that are being delivered at once.
 const BATCHES_IN_FLIGHT: usize = 4;
+
 /// Why a driver ended before it was told to.
 #[derive(Debug, thiserror::Error)]
 pub enum Halt {

@@ -16,6 +16,7 @@ use crate::{
 
 /// How long a stop waits for batches that are being delivered.
 const DRAIN: Duration = Duration::from_secs(20);
+
 impl Driver {
     /// Asks for nothing more, waits for what is being delivered, and saves.
     pub(super) async fn drain(mut self) -> Result<(), Halt> {

@@ -27,6 +27,7 @@ use crate::{
 /// How long ids are kept for streams whose records are known by id alone: a month, and the week to
 /// within which it is known when they were last seen.
 const KEEP_IDS: TimeDelta = TimeDelta::days(37);
+
 /// One stream of the ledger.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct StreamLedger {

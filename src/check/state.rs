@@ -100,7 +100,7 @@ fn free(dir: &Path) -> Option<u64> {
 fn file(dir: &Path) -> Finding {
     match State::open_existing(dir) {
         Ok(None) => Finding::ok(AREA, "nothing was collected yet"),
-        Ok(Some(_)) => Finding::ok(AREA, "the state file is whole; no source runs"),
+        Ok(Some(_)) => Finding::ok(AREA, "the state file can be read; no source runs"),
         Err(error @ StateError::InUse { .. }) => Finding::warn(
             "source",
             format!("{error}: a process has the state and does not answer; it may be starting"),

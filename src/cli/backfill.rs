@@ -160,9 +160,7 @@ fn watch_running(config: &Config, asked: &[Asked]) -> Result<(), Failure> {
     if nothing_left(asked)? {
         return Ok(());
     }
-    eprintln!(
-        "the running source reads it (or another backfill); Ctrl-C ends this display and not that"
-    );
+    eprintln!("the running source reads it; Ctrl-C ends this display, not the backfill");
     let mut progress = Progress::new(asked, std::io::stderr().is_terminal());
     let mut heard = Instant::now();
     loop {

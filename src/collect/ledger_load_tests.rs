@@ -2,7 +2,7 @@ use super::{
     support::{at, fetches, settings},
     *,
 };
-use crate::{config::Collect, time::Span};
+use crate::{collect::read::Class, config::Collect, time::Span};
 
 /// Plays a stream in which every poll finds so many new records, for so long, and counts the
 /// requests by class.

@@ -4,6 +4,7 @@ use super::{
     support::{at, fetches, settings},
     *,
 };
+use crate::{collect::read::Class, graph::Window};
 
 /// A ledger whose budget is no matter.
 fn ledger(streams: &[Stream], now: DateTime<Utc>) -> Ledger {

@@ -15,6 +15,7 @@ mod report;
 pub mod revision;
 pub mod schedule;
 mod settings;
+mod step;
 mod stream_ledger;
 
 pub use budget::Budget;

@@ -63,7 +63,9 @@ pub fn backfill(
 
 fn ask(state_dir: &Path, request: &Request) -> Result<Answer, AskError> {
     exchange(state_dir, request).map_err(|source| match source.kind() {
-        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => AskError::Nobody,
+        io::ErrorKind::NotFound
+        | io::ErrorKind::NotADirectory
+        | io::ErrorKind::ConnectionRefused => AskError::Nobody,
         _ => AskError::Silent {
             path: path(state_dir).display().to_string(),
             source,

@@ -17,7 +17,7 @@ use crate::{
         Emulated, Process, binary,
         broker::{Broker, Message},
         bulk::Bulk,
-        until,
+        free_port, until,
     },
     real_vector::there_is_vector,
 };
@@ -160,10 +160,7 @@ fn what_the_examples_give_the_source_can_be_read() {
 
 /// Vector with a configuration, and a source that delivers to it.
 fn start(emulated: &Emulated, vector: &str) -> (Process, Process) {
-    let port = {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        listener.local_addr().unwrap().port()
-    };
+    let port = free_port();
     let text = vector.replace("127.0.0.1:8080", &format!("127.0.0.1:{port}"));
     let path = emulated.path("vector.yaml");
     fs::write(

@@ -4,7 +4,7 @@ use std::{fs, net::TcpListener, path::Path, time::Duration};
 
 use serde_json::Value;
 
-use crate::common::{Emulated, Pipeline, Process, binary, until};
+use crate::common::{Emulated, Pipeline, Process, binary, free_port, until};
 
 fn status(config: &Path, format: &str) -> (Option<i32>, String) {
     let mut command = binary();
@@ -32,12 +32,6 @@ fn records(streams: &[Value]) -> u64 {
         .iter()
         .map(|stream| stream["records"].as_u64().unwrap())
         .sum()
-}
-
-/// A free port: nobody else asks for it as soon as it is closed.
-fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().port()
 }
 
 #[tokio::test(flavor = "multi_thread")]

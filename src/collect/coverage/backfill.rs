@@ -3,14 +3,11 @@
 //! What the source has read by itself is never read again here: what is known of its records went
 //! when its slots closed, and they would be delivered twice.
 
-use std::collections::BTreeMap;
-
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::Coverage;
 use crate::{
     collect::schedule::Schedule,
-    state::Counts,
     time::{Span, Spans},
 };
 
@@ -93,23 +90,10 @@ impl Coverage {
             .fold(self.closed_through(schedule), DateTime::min)
     }
 
-    /// History that Graph no longer keeps is given up, into `lost`.
-    pub(super) fn give_up_backfill(
-        &mut self,
-        schedule: &Schedule,
-        cutoff: DateTime<Utc>,
-        lost: &mut BTreeMap<DateTime<Utc>, Counts>,
-    ) {
-        while let Some(span) = self.head.backfill.first()
-            && span.from + schedule.slot() <= cutoff
-        {
-            let slot = Span {
-                from: span.from,
-                to: (span.from + schedule.slot()).min(span.to),
-            };
-            self.head.backfill.remove(slot);
-            lost.entry(slot.from).or_default();
-        }
+    /// Whether any of it is to be read, or to be read once more.
+    #[must_use]
+    pub fn has_history(&self) -> bool {
+        !self.head.backfill.is_empty() || self.slots.range(..self.head.origin).next().is_some()
     }
 
     /// History that reaches up to the origin and is closed joins what the source has read by

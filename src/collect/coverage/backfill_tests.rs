@@ -4,7 +4,7 @@ use super::*;
 use crate::{
     collect::{coverage::Finished, read::Found, settings::Settings},
     config::Collect,
-    state::Over,
+    state::{Counts, Over},
 };
 
 fn settings() -> Settings {

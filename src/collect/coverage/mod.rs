@@ -287,17 +287,18 @@ impl Coverage {
             let start = *start;
             lost.insert(start, self.remove(start).unwrap_or_default());
         }
-        while let Some(span) = self.head.unread.first()
-            && span.from + schedule.slot() <= cutoff
-        {
-            let slot = Span {
-                from: span.from,
-                to: (span.from + schedule.slot()).min(span.to),
-            };
-            self.head.unread.remove(slot);
-            lost.entry(slot.from).or_default();
+        for spans in [&mut self.head.unread, &mut self.head.backfill] {
+            while let Some(span) = spans.first()
+                && span.from + schedule.slot() <= cutoff
+            {
+                let slot = Span {
+                    from: span.from,
+                    to: (span.from + schedule.slot()).min(span.to),
+                };
+                spans.remove(slot);
+                lost.entry(slot.from).or_default();
+            }
         }
-        self.give_up_backfill(schedule, cutoff, &mut lost);
         let count = lost.len() as u64;
         self.head.unproven += count;
         let lost = lost.into_iter();

@@ -61,13 +61,19 @@ impl StreamLedger {
         };
         let by_time = room && !self.whole;
         let past = (by_time && !settings.only_backfill).then(|| self.past(settings, now));
-        let history = by_time.then(|| self.history(now));
+        let history = (by_time && self.has_history()).then(|| self.history(now));
         let past = past
             .into_iter()
             .flatten()
             .chain(history.into_iter().flatten());
         let past = past.map(move |(class, ready, span)| candidate(class, ready, What::Slots(span)));
         pages.chain(newest).chain(past)
+    }
+
+    /// Whether anything was asked for that is not read and closed. Most streams have nothing, and
+    /// this is looked at in every step.
+    fn has_history(&self) -> bool {
+        self.only.is_some() || self.coverage.has_history()
     }
 
     /// What of the history that was asked for could be read: the next stretch, and slots of it that

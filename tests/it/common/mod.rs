@@ -34,6 +34,12 @@ pub async fn until(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
+/// A free port: nobody else asks for it as soon as it is closed.
+pub fn free_port() -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().port()
+}
+
 /// How often each revision of each document is among events.
 pub fn revisions(events: &[Value]) -> BTreeMap<(String, u64), usize> {
     let mut revisions = BTreeMap::new();
